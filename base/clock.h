@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Time as a value that is passed in. A moment carries both clocks, because a wait that protects
+ * something must not be shortened when somebody sets the wall clock: see engine/.
+ */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+enum { BOOT_ID_LEN = 16 };
+
+#define USEC_PER_SEC  UINT64_C(1000000)
+#define USEC_PER_MSEC UINT64_C(1000)
+#define USEC_NEVER    UINT64_MAX
+
+struct moment {
+	uint64_t wall;		      /* CLOCK_REALTIME, microseconds since 1970 */
+	uint64_t boot;		      /* CLOCK_BOOTTIME, microseconds since this boot */
+	uint8_t boot_id[BOOT_ID_LEN]; /* which boot `boot` counts from */
+};
+
+/* Where a program gets its moments; tests put their own behind it. */
+struct clock {
+	void (*now)(void *context, struct moment *ret);
+	void *context;
+};
+
+/* The machine's clocks. Reads the boot id once; an unreadable one is all zero. */
+struct clock clock_real(void);
+
+static inline struct moment clock_now(const struct clock *c)
+{
+	struct moment m;
+
+	c->now(c->context, &m);
+	return m;
+}
+
+/* Microseconds of CLOCK_MONOTONIC, for deadlines of single calls. */
+uint64_t clock_monotonic(void);
+
+/* Milliseconds from now to a monotonic DEADLINE, rounded up, for poll(); 0 when it has passed.
+ */
+int clock_remaining_ms(uint64_t deadline);
+
+/* "2026-11-23T08:30:00Z", always 20 characters and a NUL; WALL in microseconds. */
+enum { CLOCK_TEXT_SIZE = 32 };
+void clock_format(uint64_t wall, char out[static CLOCK_TEXT_SIZE]);
+
+#endif
