@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The configuration as checked structs. It is read as a whole from ROOT/etc/rotated:
+ *
+ *	rotated.conf, then rotated.conf.d/NAME.conf in name order	the system, and defaults
+ *	services.d/ID.conf						one sending service
+ *	domains.d/DOMAIN.conf						one sending domain
+ *
+ * Loading is all or nothing: with any error there is no struct config, so a reload that fails
+ * leaves the caller with what it had. Everything is resolved: paths carry ROOT, hooks are
+ * absolute, users have their ids, and a service or domain has every value of its own, inherited
+ * from the defaults or not. keys.def has one row for each key. A struct config is never
+ * changed after it was loaded.
+ */
+#ifndef ROTATED_CONFIG_CONFIG_H
+#define ROTATED_CONFIG_CONFIG_H
+
+#include "base/cleanup.h"
+#include "base/report.h"
+#include "base/text.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* A user or a group. A name that the system does not know is an error where it was written; a
+ * default that is not there (no postfix on this machine) is left unknown and matches nobody. */
+struct config_id {
+	char *name;
+	uint32_t id;
+	bool is_known;
+};
+
+struct config_ids {
+	struct config_id *items;
+	size_t n;
+};
+
+struct config_words {
+	char **items;
+	size_t n;
+};
+
+struct config_address {
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} addr;	       /* port included */
+	socklen_t len; /* of addr, for connect(2); 0 when the key was not set */
+	char text[64]; /* as "192.0.2.1:53" or "[2001:db8::1]:53"; empty when not set */
+};
+
+struct config_addresses {
+	struct config_address *items;
+	size_t n;
+};
+
+/* Times are microseconds throughout. Strings are never NULL; "" stands for not set. */
+
+struct config_keystore {
+	char *path;	/* with ROOT */
+	char *key_file; /* with ROOT; "" for none. Opens the AUTH tier without a person */
+};
+
+struct config_vault {
+	char *control_socket; /* with ROOT, as all paths here */
+	char *door_socket;
+	char *worker_socket;
+	char *audit;
+	struct config_id door_user;
+	struct config_id worker_user;
+	struct config_ids admins; /* users that may speak to the control socket */
+};
+
+struct config_door {
+	char *auth_socket; /* with ROOT */
+	char *mux_socket;  /* with ROOT */
+	struct config_id socket_user;
+	struct config_id socket_group;
+	mode_t socket_mode;
+	struct config_ids peers;    /* users that may connect to the two sockets */
+	struct config_words realms; /* a login NAME@REALM of these is NAME; empty: none */
+	struct config_words identity;
+};
+
+struct config_engine {
+	bool allow_short_waits;
+	uint64_t retry_min;
+	uint64_t retry_max;
+	uint64_t hold_after; /* failing for this long, an item becomes HELD */
+};
+
+enum config_login {
+	CONFIG_LOGIN_VERSIONED, /* billing.7 */
+	CONFIG_LOGIN_STABLE,	/* billing */
+	CONFIG_LOGIN_MAX_
+};
+
+enum config_dkim_key { CONFIG_DKIM_KEY_RSA2048, CONFIG_DKIM_KEY_MAX_ };
+
+struct config_password {
+	uint64_t schedule; /* USEC_NEVER: only when asked */
+	uint64_t overlap;
+	enum config_login login;
+};
+
+struct config_dkim {
+	uint64_t schedule; /* USEC_NEVER: only when asked */
+	uint64_t overlap;
+	uint64_t soak; /* `auto` is resolved: the longer of one hour and ttl */
+	enum config_dkim_key key;
+	uint64_t ttl; /* microseconds too, a whole number of seconds */
+};
+
+struct config_dns {
+	char *hook;			 /* absolute; "" for none, then a person publishes */
+	struct config_words setting;	 /* NAME=VALUE, for the hook's environment */
+	struct config_addresses servers; /* authoritative; empty: follow the NS records */
+	struct config_address resolver;	 /* len 0: the system's */
+	uint64_t timeout;
+};
+
+struct config_service {
+	char id[SERVICE_ID_MAX + 1];
+	char *file; /* that defines it */
+	char *description;
+	bool enabled;
+	struct config_password password;
+};
+
+struct config_domain {
+	char name[DOMAIN_MAX + 1];
+	char *file; /* that defines it */
+	char *description;
+	struct config_dkim dkim;
+	struct config_dns dns;
+};
+
+struct config {
+	char *root; /* as given, "" for the real one */
+	struct config_keystore keystore;
+	struct config_vault vault;
+	struct config_door door;
+	struct config_engine engine;
+
+	/* defaults for the services and domains below, which have taken them over already */
+	struct config_password password;
+	struct config_dkim dkim;
+	struct config_dns dns;
+
+	struct config_service *services; /* by id, ascending */
+	size_t n_services;
+	struct config_domain *domains; /* by name, ascending */
+	size_t n_domains;
+};
+
+/* Every error that was found, in file and line order, up to CONFIG_ERRORS_MAX. */
+enum { CONFIG_ERRORS_MAX = 100 };
+
+struct config_errors {
+	struct report *items; /* owned */
+	size_t n;
+	size_t dropped; /* more than were kept */
+};
+
+#define CONFIG_ERRORS_INIT ((struct config_errors){ 0 })
+
+void config_errors_release(struct config_errors *errors);
+#define cleanup_config_errors cleanup_(config_errors_release)
+
+/* Also look at what the configuration names: hooks and the key file, their owners and modes.
+ * The vault and `rotatectl check` ask for it; the door and the worker may not see those. */
+enum { CONFIG_CHECK_FILES = 1 << 0 };
+
+/*
+ * Loads everything under ROOT ("" for the real system). 0 and an owned *ret, or -EBADMSG with
+ * at least one entry in ERRORS, or -ENOMEM. ERRORS starts empty and is the caller's to release.
+ */
+must_check int config_load(const char *root, unsigned flags, struct config **ret,
+			   struct config_errors *errors);
+
+/* NULL is allowed. */
+void config_free(struct config *c);
+DEFINE_CLEANUP(struct config, config_free)
+#define cleanup_config cleanup_(config_freep)
+
+/* By exact id or name; NULL when there is none. Borrowed from C. */
+const struct config_service *config_service_find(const struct config *c, const char *id);
+const struct config_domain *config_domain_find(const struct config *c, const char *name);
+
+/* True when UID is one of IDS. */
+bool config_ids_has(const struct config_ids *ids, uid_t uid);
+
+/* "3 services, 1 domain", for people. */
+enum { CONFIG_SUMMARY_SIZE = 64 };
+void config_summary(const struct config *c, char out[static CONFIG_SUMMARY_SIZE]);
+
+#endif
