@@ -14,6 +14,7 @@
 #include "base/report.h"
 #include "base/secret.h"
 #include "base/socket.h"
+#include "base/suggest.h"
 #include "base/text.h"
 
 #define DAY (UINT64_C(24) * 3600 * USEC_PER_SEC)
@@ -274,6 +275,22 @@ static void listen_replaces_a_dead_socket_and_not_a_live_one(void **state)
 			 -ECONNREFUSED);
 }
 
+static void a_typing_mistake_finds_the_name_that_was_meant(void **state)
+{
+	static const char *const names[] = { "issue", "list", "rotate", "revoke" };
+
+	(void)state;
+	assert_int_equal(suggest_distance("rotate", "rotate"), 0);
+	assert_int_equal(suggest_distance("rotaet", "rotate"), 1);
+	assert_int_equal(suggest_distance("", "abc"), 3);
+	assert_int_equal(suggest_distance("kitten", "sitting"), 3);
+	assert_string_equal(suggest_nearest("rotaet", names, ARRAY_SIZE(names)), "rotate");
+	assert_string_equal(suggest_nearest("revok", names, ARRAY_SIZE(names)), "revoke");
+	assert_string_equal(suggest_nearest("lst", names, ARRAY_SIZE(names)), "list");
+	assert_null(suggest_nearest("destroy", names, ARRAY_SIZE(names)));
+	assert_null(suggest_nearest("", names, ARRAY_SIZE(names)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -288,6 +305,7 @@ int main(void)
 		cmocka_unit_test(json_escapes_and_separates),
 		cmocka_unit_test(report_cannot_drive_a_terminal),
 		cmocka_unit_test(secrets_compare_and_copy),
+		cmocka_unit_test(a_typing_mistake_finds_the_name_that_was_meant),
 		cmocka_unit_test_setup_teardown(replace_is_whole_and_has_its_mode, make_dir,
 						drop_dir),
 		cmocka_unit_test_setup_teardown(
