@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The verifier index: login -> sealed verifier_entry, in an LMDB environment of its own. The
+ * vault alone writes it; the door reads it through a read-only map, also while the vault is
+ * down. A rebuild fills a second table beside the one in use and swaps them in one transaction,
+ * so a reader never sees half of one.
+ */
+#ifndef KEYSTORE_INDEX_H
+#define KEYSTORE_INDEX_H
+
+#include <sys/types.h>
+
+#include "base/report.h"
+#include "keystore/verifier.h"
+
+struct index_reader;
+struct index_writer;
+
+enum {
+	INDEX_BATCH_MAX = 1000, /* changes in one commit */
+};
+
+/* ---- reading (the door) ---- */
+
+/*
+ * Remembers DIR; opens nothing yet, since the vault may not have made it. KEYS is borrowed and
+ * must outlive the reader. Only one reader or writer of the same DIR in a process.
+ */
+must_check int index_reader_new(const char *dir, const struct verifier_keys *keys,
+				struct index_reader **ret);
+void index_reader_free(struct index_reader *r); /* NULL is allowed */
+
+DEFINE_CLEANUP(struct index_reader, index_reader_free)
+#define cleanup_index_reader cleanup_(index_reader_freep)
+
+/*
+ * One lookup in a read transaction of its own. Opens the files when they have appeared or were
+ * replaced. -ENOENT: the index is whole and has no such login. Anything else is trouble, to be
+ * answered "try later": -EAGAIN no index yet or not built yet, -EBADMSG not sealed with these
+ * keys, -EACCES, -EIO...
+ */
+must_check int index_get(struct index_reader *r, const char *login, struct verifier_entry *ret);
+
+/* The store transaction that the index reflects. Errors as index_get(), less -ENOENT. */
+must_check int index_reader_txid(struct index_reader *r, uint64_t *ret);
+
+/* ---- writing (the vault) ---- */
+
+struct index_options {
+	const struct verifier_keys *keys; /* borrowed; must outlive the writer */
+	gid_t group;			  /* of the door; (gid_t)-1: as it comes */
+	void (*random)(void *context, void *out, size_t len); /* as struct keystore_env */
+	void *random_context;
+};
+
+/*
+ * Makes DIR 0750 and the files in it (data 0640, lock 0660) when they are not there. An index
+ * that cannot be used (other keys, damaged) opens as empty and not built.
+ */
+must_check int index_writer_open(const char *dir, const struct index_options *options,
+				 struct index_writer **ret, struct report *report);
+void index_writer_close(
+	struct index_writer *w); /* drops what is not committed; NULL is allowed */
+
+DEFINE_CLEANUP(struct index_writer, index_writer_close)
+#define cleanup_index_writer cleanup_(index_writer_closep)
+
+/* 0 and the store transaction it reflects; -EAGAIN when it has to be rebuilt. */
+must_check int index_writer_txid(struct index_writer *w, uint64_t *ret);
+
+/*
+ * Changes gather in one transaction until index_commit(); at most INDEX_BATCH_MAX: -E2BIG.
+ * Replaces what LOGIN had. During a rebuild they go to both tables. Removing a login that is
+ * not there is no failure. -EINVAL for an entry without versions or with too many.
+ */
+must_check int index_put(struct index_writer *w, const char *login,
+			 const struct verifier_entry *entry);
+must_check int index_remove(struct index_writer *w, const char *login);
+
+/* Durable when it returns 0, and seen by every lookup that starts afterwards. TXID: the store
+ * transaction that the index reflects from now on. */
+must_check int index_commit(struct index_writer *w, uint64_t txid, struct report *report);
+void index_abort(struct index_writer *w);
+
+/*
+ * A whole rebuild: begin; then, any number of times, rebuild_put() up to INDEX_BATCH_MAX and
+ * rebuild_flush(); then finish. Between flushes put/remove/commit work as ever, and win over
+ * rebuild_put() for the same login. A rebuild that was cut off starts anew at begin.
+ */
+must_check int index_rebuild_begin(struct index_writer *w, struct report *report);
+must_check int index_rebuild_put(struct index_writer *w, const char *login,
+				 const struct verifier_entry *entry);
+must_check int index_rebuild_flush(struct index_writer *w, struct report *report);
+must_check int index_rebuild_finish(struct index_writer *w, uint64_t txid,
+				    struct report *report);
+
+#endif
