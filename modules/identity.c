@@ -54,13 +54,13 @@ static void merge(struct identity_answer *ret, size_t nth, const struct identity
 }
 
 void identity_ask_password(const struct identity_layer *stack, size_t n, const char *login,
-			   const uint8_t *password, size_t len, struct identity_answer *ret)
+			   const struct secret *password, struct identity_answer *ret)
 {
 	*ret = (struct identity_answer){ .verdict = identity_fold(NULL, 0) };
 	for (size_t i = 0; i < n && (i == 0 || !is_final(ret->verdict)); i++) {
 		struct identity_answer answer = { .verdict = IDENTITY_UNAVAIL };
 
-		stack[i].module->password(stack[i].context, login, password, len, &answer);
+		stack[i].module->password(stack[i].context, login, password, &answer);
 		merge(ret, i, &answer);
 	}
 }

@@ -7,6 +7,7 @@
 #ifndef MODULES_IDENTITY_H
 #define MODULES_IDENTITY_H
 
+#include "base/secret.h"
 #include "base/text.h"
 
 #include <stddef.h>
@@ -40,13 +41,12 @@ struct identity_answer {
 
 /*
  * Both questions fill RET whole, block on nothing but memory and local files, and do the same
- * work for a login that is not there. LOGIN is any text without control characters; the
- * password is borrowed, not terminated, and may hold any bytes.
+ * work for a login that is not there. LOGIN is any text without control characters.
  */
 struct identity_module {
 	uint32_t abi; /* IDENTITY_ABI */
 	const char *name;
-	void (*password)(void *context, const char *login, const uint8_t *password, size_t len,
+	void (*password)(void *context, const char *login, const struct secret *password,
 			 struct identity_answer *ret);
 	void (*verifier)(void *context, const char *login, struct identity_answer *ret);
 };
@@ -66,7 +66,7 @@ must_check int identity_verdict_parse(const char *word, enum identity_verdict *r
 /* A question put to a stack: the layers' answers folded, with the text that came with the one
  * that won (of equals, the first). */
 void identity_ask_password(const struct identity_layer *stack, size_t n, const char *login,
-			   const uint8_t *password, size_t len, struct identity_answer *ret);
+			   const struct secret *password, struct identity_answer *ret);
 void identity_ask_verifier(const struct identity_layer *stack, size_t n, const char *login,
 			   struct identity_answer *ret);
 

@@ -13,14 +13,13 @@ struct parrot {
 	unsigned asked;
 };
 
-static void parrot_password(void *context, const char *login, const uint8_t *password,
-			    size_t len, struct identity_answer *ret)
+static void parrot_password(void *context, const char *login, const struct secret *password,
+			    struct identity_answer *ret)
 {
 	struct parrot *p = context;
 
 	(void)login;
 	(void)password;
-	(void)len;
 	p->asked++;
 	ret->verdict = p->says;
 }
@@ -104,7 +103,7 @@ static void stack_stops_at_the_first_that_knows(void **state)
 			asked++;
 		if (asked < LAYERS)
 			asked++;
-		identity_ask_password(stack, LAYERS, "billing.1", NULL, 0, &answer);
+		identity_ask_password(stack, LAYERS, "billing.1", NULL, &answer);
 		assert_int_equal(answer.verdict, identity_fold(heard, asked));
 		for (size_t i = 0; i < LAYERS; i++)
 			assert_int_equal(parrots[i].asked, i < asked ? 1 : 0);
