@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Time as the engine counts it: credited ages, back-off, due dates. */
+#include "rotated/engine/internal.h"
+
+#include <string.h>
+
+enum { DUE_SPREAD = 20 }; /* due up to a twentieth of the schedule early */
+
+static uint64_t difference(uint64_t from, uint64_t to)
+{
+	return to > from ? to - from : 0;
+}
+
+/* Within one boot somebody may set the wall clock, but not the boot clock: the lesser counts.
+ * Across boots the wall clock is all there is. */
+uint64_t engine_elapsed(const struct moment *from, const struct moment *to)
+{
+	uint64_t wall = difference(from->wall, to->wall);
+	uint64_t boot = difference(from->boot, to->boot);
+
+	if (memcmp(from->boot_id, to->boot_id, BOOT_ID_LEN) != 0)
+		return wall;
+	return wall < boot ? wall : boot;
+}
+
+static uint64_t add_capped(uint64_t a, uint64_t b)
+{
+	uint64_t sum;
+
+	return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+void engine_credit(struct engine_item *item, const struct moment *now)
+{
+	uint64_t passed = engine_elapsed(&item->seen, now);
+
+	for (uint32_t i = 0; i < item->count; i++)
+		item->versions[i].age = add_capped(item->versions[i].age, passed);
+	if (item->failures > 0)
+		item->failing = add_capped(item->failing, passed);
+	item->retry_in = difference(passed, item->retry_in);
+	item->seen = *now;
+}
+
+/* FNV-1a with a final mix: spreads, and hides nothing. */
+uint64_t engine_hash(const struct engine_item *item, uint64_t salt)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325) ^ salt;
+
+	for (const char *p = item->id; *p; p++)
+		h = (h ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
+	h ^= h >> 29;
+	h *= UINT64_C(0xbf58476d1ce4e5b9);
+	return h ^ h >> 32;
+}
+
+uint64_t engine_backoff(const struct engine_item *item, const struct engine_policy *policy)
+{
+	uint64_t wait = policy->retry_min;
+
+	for (uint32_t i = 1; i < item->failures && wait < policy->retry_max; i++)
+		wait *= 2;
+	if (wait > policy->retry_max)
+		wait = policy->retry_max;
+	return wait - engine_hash(item, item->last_serial) % (wait / 2 + 1);
+}
+
+uint64_t engine_due_age(const struct engine_item *item, const struct engine_policy *policy)
+{
+	if (policy->schedule == USEC_NEVER)
+		return USEC_NEVER;
+	return policy->schedule -
+	       engine_hash(item, item->last_version) % (policy->schedule / DUE_SPREAD + 1);
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The rotation state machine. An item is a service's password or a domain's DKIM key with all
+ * its living versions. engine_step() is a pure function of what is passed to it: no I/O, no
+ * clock, no allocation, so that the vault, `plan` and the tests run the very same code.
+ *
+ * The caller's part of the contract: store `next` durably, with what the INSIDE actions ask
+ * for, in one transaction; only then begin the AFTER actions; hand each end back in another
+ * step. After a crash, step the stored item with ENGINE_EVENT_LOST.
+ *
+ * What always holds (engine/check.c):
+ *	1. a secret is sealed on disk before anything outside hears of it;
+ *	2. a version leaves ACTIVE only in the step that makes its successor ACTIVE, or revoked;
+ *	3. nothing is withdrawn or erased while anything may still use it, unless revoked;
+ *	4. waits start at an observed success, and setting a clock never shortens one;
+ *	5. an unknown outcome is resolved by asking the servers, never by guessing;
+ *	6. an item that can not go on is HELD, with its reason, and starts nothing.
+ *
+ * All times are microseconds. A wait is not a point in time but an age: every step credits
+ * what passed since the last one, by the clock that says less.
+ */
+#ifndef ROTATED_ENGINE_ENGINE_H
+#define ROTATED_ENGINE_ENGINE_H
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/text.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum engine_kind { ENGINE_PASSWORD, ENGINE_DKIM, ENGINE_KIND_MAX_ };
+
+enum engine_state {
+	ENGINE_STATE_NONE, /* only for "no such version" */
+#define STATE(id, code, word, kinds, phase, meaning) ENGINE_##id,
+#include "rotated/engine/states.def"
+#undef STATE
+	ENGINE_STATE_MAX_
+};
+
+enum engine_phase { ENGINE_COMING, ENGINE_CURRENT, ENGINE_LEAVING, ENGINE_GONE };
+
+enum engine_action_type {
+	ENGINE_ACTION_NONE,
+#define ACTION(id, code, word, when, meaning) ENGINE_ACTION_##id,
+#include "rotated/engine/actions.def"
+#undef ACTION
+	ENGINE_ACTION_MAX_
+};
+
+enum engine_outcome {
+#define OUTCOME(id, word, effect, meaning) ENGINE_OUTCOME_##id,
+#include "rotated/engine/outcomes.def"
+#undef OUTCOME
+	ENGINE_OUTCOME_MAX_
+};
+
+enum engine_effect {
+	ENGINE_EFFECT_DONE,
+	ENGINE_EFFECT_RETRY,
+	ENGINE_EFFECT_GIVE_UP,
+	ENGINE_EFFECT_UNKNOWN
+};
+
+enum {
+	ENGINE_VERSIONS_MAX = 8,
+	ENGINE_ACTIONS_MAX = ENGINE_VERSIONS_MAX + 1,
+	ENGINE_ID_SIZE = DOMAIN_MAX + 1,
+	ENGINE_NAME_SIZE = LABEL_MAX + 1,
+	ENGINE_DETAIL_SIZE = 200,
+};
+
+struct engine_version {
+	uint32_t version;
+	enum engine_state state;
+	char name[ENGINE_NAME_SIZE];	   /* DKIM: the selector; else empty */
+	uint64_t age;			   /* credited time in this state */
+	uint64_t created, visible, active; /* wall clock, for people only; 0 is not yet */
+	uint32_t operation; /* of the outside step under way; the same for every retry */
+	bool is_applied;    /* the hook said so, or nobody knows: next, ask the servers */
+	bool is_revoked;    /* leaves without waiting */
+	uint8_t asked;	    /* times in vain since the hook ran */
+};
+
+/* The one outside action that an item may have under way. */
+struct engine_job {
+	enum engine_action_type type; /* ENGINE_ACTION_NONE: none */
+	uint32_t version;
+	uint32_t serial; /* no two jobs of an item have the same */
+};
+
+struct engine_item {
+	enum engine_kind kind;
+	char id[ENGINE_ID_SIZE]; /* service id or domain */
+	uint32_t last_version;	 /* the highest number ever given */
+	uint32_t last_day;	 /* of the newest selector, as 20261123; 0 for none */
+	uint32_t last_turn;	 /* of that day: 0 first, 1 second, … */
+	uint32_t last_operation, last_serial;
+	uint32_t count;
+	struct engine_version versions[ENGINE_VERSIONS_MAX]; /* by number, ascending */
+	struct engine_job job;
+	struct moment seen; /* up to when ages are credited */
+	bool is_due;	    /* scheduled, and waiting for a person to do it */
+	bool is_disabled;
+	bool is_held;
+	enum engine_outcome trouble;	 /* what last went wrong, while failures > 0 */
+	char detail[ENGINE_DETAIL_SIZE]; /* about it, for people */
+	uint32_t failures;		 /* in a row */
+	uint64_t failing;		 /* credited time since the first of them */
+	uint64_t trouble_since;		 /* wall clock, for people */
+	uint64_t retry_in;		 /* credited time until the next attempt */
+};
+
+struct engine_policy {
+	uint64_t schedule; /* age of the active version at which it is due; USEC_NEVER */
+	uint64_t overlap;
+	uint64_t soak;
+	uint64_t retry_min, retry_max;
+	uint64_t hold_after;
+	bool is_automatic; /* a due version is planned without a person */
+	bool has_hook;	   /* else a person publishes, and the servers are only asked */
+	bool may_create;   /* the tier that new secrets need is open */
+	bool may_work;	   /* outside actions can be begun at all */
+};
+
+enum engine_event {
+	ENGINE_EVENT_TICK,   /* only time has passed */
+	ENGINE_EVENT_ROTATE, /* an operator wants a new version, or wants a held one to go on */
+	ENGINE_EVENT_CONFIRM, /* `version` of a password is in its owner's hands */
+	ENGINE_EVENT_REVOKE,  /* `version` must be good for nothing from now on */
+	ENGINE_EVENT_CREATED, /* the secret of `version` is made; seal it with `next` */
+	ENGINE_EVENT_ENDED,   /* job `serial` ended with `outcome` */
+	ENGINE_EVENT_LOST,    /* whatever is under way: nobody will tell how it ended */
+	ENGINE_EVENT_DISABLE,
+	ENGINE_EVENT_ENABLE,
+};
+
+struct engine_observation {
+	enum engine_event event;
+	uint32_t version;
+	uint32_t serial;
+	enum engine_outcome outcome;
+	const char *detail; /* borrowed for the call; NULL for none; cut to fit */
+};
+
+struct engine_action {
+	enum engine_action_type type;
+	uint32_t version;
+	uint32_t operation;
+	uint32_t serial;
+	char name[ENGINE_NAME_SIZE];
+	const char *reason; /* ERASE: why, static: "revoked", "replaced", "overlap over" */
+};
+
+struct engine_result {
+	struct engine_item next;
+	struct engine_action actions[ENGINE_ACTIONS_MAX];
+	uint32_t action_count;
+	uint64_t wake;	 /* step again after this long at the latest; USEC_NEVER */
+	bool is_changed; /* more than credited time; must be stored before anything else */
+};
+
+/* An item without versions. ID is copied; it must be a service id or a domain. */
+void engine_item_init(struct engine_item *item, enum engine_kind kind, const char *id,
+		      const struct moment *now);
+
+/*
+ * One step. ITEM is not changed; RET is written as a whole, or not at all on failure:
+ *	-EALREADY	it is so already: a successor is on its way, the version is active
+ *	-ENOENT		no such living version
+ *	-ENOSPC		ENGINE_VERSIONS_MAX versions are alive: one has to go first
+ *	-ESTALE		the job that ended is not the one under way
+ *	-EINVAL		the event does not fit the state of the version
+ */
+must_check int engine_step(const struct engine_item *item, const struct engine_policy *policy,
+			   const struct moment *now, const struct engine_observation *seen,
+			   struct engine_result *ret);
+
+/* The time that passed for sure between two moments; 0 if it seems to run backwards. */
+uint64_t engine_elapsed(const struct moment *from, const struct moment *to);
+
+/* Borrowed from ITEM; NULL when there is none. */
+const struct engine_version *engine_find(const struct engine_item *item, uint32_t version);
+const struct engine_version *engine_find_name(const struct engine_item *item, const char *name);
+const struct engine_version *engine_find_phase(const struct engine_item *item,
+					       enum engine_phase phase);
+
+/* Age at which the active version is due: the schedule less up to 5 % that depend on the item
+ * alone, so that a thousand services do not rotate on the same day. */
+uint64_t engine_due_age(const struct engine_item *item, const struct engine_policy *policy);
+
+/* NULL, or which invariant does not hold: of one item; of a step from PREV by SEEN to NEXT. */
+struct engine_check {
+	const struct engine_item *prev;
+	const struct engine_policy *policy;
+	const struct moment *now;
+	const struct engine_observation *seen;
+	const struct engine_result *next;
+};
+const char *engine_check_item(const struct engine_item *item);
+const char *engine_check_step(const struct engine_check *c);
+
+/* The tables as words. */
+const char *engine_kind_word(enum engine_kind kind);
+const char *engine_state_word(enum engine_state state);
+const char *engine_state_meaning(enum engine_state state);
+enum engine_phase engine_state_phase(enum engine_state state);
+bool engine_state_fits(enum engine_state state, enum engine_kind kind);
+const char *engine_action_word(enum engine_action_type type);
+bool engine_action_is_inside(enum engine_action_type type);
+const char *engine_outcome_word(enum engine_outcome outcome);
+const char *engine_outcome_meaning(enum engine_outcome outcome);
+enum engine_effect engine_outcome_effect(enum engine_outcome outcome);
+must_check int engine_outcome_parse(const char *word, enum engine_outcome *ret);
+
+/*
+ * The stored form: a format byte, then (u8 tag, u16 length, bytes)*, big-endian. Decoding
+ * checks every bound and every invariant of engine_check_item(): -EBADMSG.
+ */
+enum { ENGINE_FORMAT = 1 };
+void engine_encode(const struct engine_item *item, struct buf *out);
+must_check int engine_decode(const uint8_t *data, size_t len, struct engine_item *ret);
+
+#endif

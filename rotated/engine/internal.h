@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the engine's own files share. */
+#ifndef ROTATED_ENGINE_INTERNAL_H
+#define ROTATED_ENGINE_INTERNAL_H
+
+#include "rotated/engine/engine.h"
+
+/* After this many vain questions the hook is run once more: it may have been undone. */
+enum { ENGINE_ASKS_PER_HOOK = 4 };
+
+/* A waiting item is stepped at least this often, so that credited time reaches the disk. */
+#define ENGINE_WAKE_MAX (UINT64_C(3600) * USEC_PER_SEC)
+
+uint8_t engine_state_code(enum engine_state state);
+must_check int engine_state_from_code(uint8_t code, enum engine_state *ret);
+uint8_t engine_action_code(enum engine_action_type type);
+must_check int engine_action_from_code(uint8_t code, enum engine_action_type *ret);
+
+/* The same number for the same item and salt, on every machine. */
+uint64_t engine_hash(const struct engine_item *item, uint64_t salt);
+
+/* Credits the time from item->seen to NOW to every wait of ITEM. */
+void engine_credit(struct engine_item *item, const struct moment *now);
+
+/* The wait before the attempt that follows `failures` failures: doubled for each, at most
+ * retry_max, and by a share of the item's own up to half shorter. */
+uint64_t engine_backoff(const struct engine_item *item, const struct engine_policy *policy);
+
+/* Appends version last_version + 1, PLANNED and named. -ENOSPC. */
+must_check int engine_plan(struct engine_item *item, const struct moment *now);
+
+struct engine_version *engine_version_find(struct engine_item *item, uint32_t version);
+struct engine_version *engine_version_find_phase(struct engine_item *item,
+						 enum engine_phase phase);
+
+/* Forgets VERSION, and the job that was about it. */
+void engine_version_remove(struct engine_item *item, uint32_t version);
+
+#endif

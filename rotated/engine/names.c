@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The tables of states, actions and outcomes as code. */
+#include "rotated/engine/internal.h"
+
+#include <string.h>
+
+#define BOTH (1U << ENGINE_PASSWORD | 1U << ENGINE_DKIM)
+#define DKIM (1U << ENGINE_DKIM)
+
+static const struct {
+	uint8_t code;
+	const char *word;
+	unsigned kinds;
+	enum engine_phase phase;
+	const char *meaning;
+} states[] = {
+	[ENGINE_STATE_NONE] = { 0, "none", 0, ENGINE_GONE, "there is no such version" },
+#define STATE(id, code, word, kinds, phase, meaning)                                           \
+	[ENGINE_##id] = { code, word, kinds, ENGINE_##phase, meaning },
+#include "rotated/engine/states.def"
+#undef STATE
+};
+
+enum when { INSIDE, AFTER };
+
+static const struct {
+	uint8_t code;
+	const char *word;
+	enum when when;
+} actions[] = {
+	[ENGINE_ACTION_NONE] = { 0, "none", AFTER },
+#define ACTION(id, code, word, when, meaning) [ENGINE_ACTION_##id] = { code, word, when },
+#include "rotated/engine/actions.def"
+#undef ACTION
+};
+
+static const struct {
+	const char *word;
+	enum engine_effect effect;
+	const char *meaning;
+} outcomes[] = {
+#define OUTCOME(id, word, effect, meaning)                                                     \
+	[ENGINE_OUTCOME_##id] = { word, ENGINE_EFFECT_##effect, meaning },
+#include "rotated/engine/outcomes.def"
+#undef OUTCOME
+};
+
+_Static_assert(ARRAY_SIZE(states) == ENGINE_STATE_MAX_, "a row for every state");
+_Static_assert(ARRAY_SIZE(actions) == ENGINE_ACTION_MAX_, "a row for every action");
+_Static_assert(ARRAY_SIZE(outcomes) == ENGINE_OUTCOME_MAX_, "a row for every outcome");
+
+const char *engine_kind_word(enum engine_kind kind)
+{
+	static const char *const words[] = {
+		[ENGINE_PASSWORD] = "password",
+		[ENGINE_DKIM] = "dkim",
+	};
+
+	return words[kind];
+}
+
+const char *engine_state_word(enum engine_state state)
+{
+	return states[state].word;
+}
+
+const char *engine_state_meaning(enum engine_state state)
+{
+	return states[state].meaning;
+}
+
+enum engine_phase engine_state_phase(enum engine_state state)
+{
+	return states[state].phase;
+}
+
+bool engine_state_fits(enum engine_state state, enum engine_kind kind)
+{
+	return states[state].kinds & 1U << kind;
+}
+
+uint8_t engine_state_code(enum engine_state state)
+{
+	return states[state].code;
+}
+
+int engine_state_from_code(uint8_t code, enum engine_state *ret)
+{
+	for (unsigned i = 1; i < ARRAY_SIZE(states); i++) {
+		if (states[i].code == code) {
+			*ret = (enum engine_state)i;
+			return 0;
+		}
+	}
+	return -EBADMSG;
+}
+
+const char *engine_action_word(enum engine_action_type type)
+{
+	return actions[type].word;
+}
+
+bool engine_action_is_inside(enum engine_action_type type)
+{
+	return actions[type].when == INSIDE;
+}
+
+uint8_t engine_action_code(enum engine_action_type type)
+{
+	return actions[type].code;
+}
+
+int engine_action_from_code(uint8_t code, enum engine_action_type *ret)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(actions); i++) {
+		if (actions[i].code == code) {
+			*ret = (enum engine_action_type)i;
+			return 0;
+		}
+	}
+	return -EBADMSG;
+}
+
+const char *engine_outcome_word(enum engine_outcome outcome)
+{
+	return outcomes[outcome].word;
+}
+
+const char *engine_outcome_meaning(enum engine_outcome outcome)
+{
+	return outcomes[outcome].meaning;
+}
+
+enum engine_effect engine_outcome_effect(enum engine_outcome outcome)
+{
+	return outcomes[outcome].effect;
+}
+
+int engine_outcome_parse(const char *word, enum engine_outcome *ret)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(outcomes); i++) {
+		if (strcmp(outcomes[i].word, word) == 0) {
+			*ret = (enum engine_outcome)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}

@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One step is at most one move: what the event says, or else the first thing that time or the
+ * state of a version asks for. The result is stored after every move, so each move must leave
+ * the item in a state that is right for as long as it lasts; `wake` 0 says that there is more
+ * to do at once.
+ */
+#include "rotated/engine/internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+struct step {
+	struct engine_item *item; /* result->next */
+	const struct engine_policy *policy;
+	const struct moment *now;
+	const struct engine_observation *seen;
+	struct engine_result *result;
+};
+
+/* ---- moves ---- */
+
+static void enter(struct step *s, struct engine_version *v, enum engine_state state)
+{
+	v->state = state;
+	v->age = 0;
+	v->is_applied = false;
+	v->asked = 0;
+	if (state == ENGINE_PUBLISHING || state == ENGINE_WITHDRAWING)
+		v->operation = ++s->item->last_operation;
+	if (state == ENGINE_VISIBLE)
+		v->visible = s->now->wall;
+	if (state == ENGINE_ACTIVE)
+		v->active = s->now->wall;
+	s->result->is_changed = true;
+}
+
+static void act(struct step *s, enum engine_action_type type, const struct engine_version *v,
+		const char *reason)
+{
+	struct engine_action *a = &s->result->actions[s->result->action_count++];
+
+	*a = (struct engine_action){
+		.type = type,
+		.version = v->version,
+		.operation = v->operation,
+		.serial = s->item->last_serial,
+		.reason = reason,
+	};
+	memcpy(a->name, v->name, sizeof(a->name));
+	s->result->is_changed = true;
+}
+
+static void begin_job(struct step *s, enum engine_action_type type,
+		      const struct engine_version *v)
+{
+	s->item->job = (struct engine_job){
+		.type = type,
+		.version = v->version,
+		.serial = ++s->item->last_serial,
+	};
+	act(s, type, v, NULL);
+}
+
+static void end_job(struct step *s)
+{
+	s->item->job = (struct engine_job){ 0 };
+	s->result->is_changed = true;
+}
+
+static void erase(struct step *s, struct engine_version *v, const char *reason)
+{
+	act(s, ENGINE_ACTION_ERASE, v, reason);
+	engine_version_remove(s->item, v->version);
+}
+
+/* Things go well again: whatever was counted against the item is forgotten. */
+static void clear_trouble(struct step *s)
+{
+	s->item->is_held = false;
+	s->item->failures = 0;
+	s->item->failing = 0;
+	s->item->retry_in = 0;
+	s->item->trouble_since = 0;
+	s->item->detail[0] = '\0';
+}
+
+static void note_trouble(struct step *s)
+{
+	struct engine_item *item = s->item;
+
+	if (item->failures == 0) {
+		item->failing = 0;
+		item->trouble_since = s->now->wall;
+	}
+	if (item->failures < UINT32_MAX)
+		item->failures++;
+	item->trouble = s->seen->outcome;
+	(void)snprintf(item->detail, sizeof(item->detail), "%s",
+		       s->seen->detail ? s->seen->detail : ""); /* cut to fit */
+	s->result->is_changed = true;
+}
+
+static void retry_later(struct step *s)
+{
+	note_trouble(s);
+	s->item->retry_in = engine_backoff(s->item, s->policy);
+	if (s->item->failing >= s->policy->hold_after)
+		s->item->is_held = true;
+}
+
+static void hold(struct step *s)
+{
+	note_trouble(s);
+	s->item->is_held = true;
+	s->item->retry_in = 0;
+}
+
+/* The one place where a version becomes ACTIVE, and so the one where another stops being it. */
+static void promote(struct step *s, struct engine_version *v)
+{
+	struct engine_version *old = engine_version_find_phase(s->item, ENGINE_CURRENT);
+
+	if (old)
+		enter(s, old, ENGINE_RETIRING);
+	enter(s, v, ENGINE_ACTIVE);
+	s->item->is_due = false;
+}
+
+/* ---- events ---- */
+
+static int plan(struct step *s)
+{
+	int r = engine_plan(s->item, s->now);
+
+	if (r < 0)
+		return r;
+	s->result->is_changed = true;
+	return 0;
+}
+
+/* A password that nobody took is replaced. A key on its way is not: but one in trouble is told
+ * to go on at once. */
+static int on_rotate(struct step *s)
+{
+	struct engine_version *coming = engine_version_find_phase(s->item, ENGINE_COMING);
+	bool in_trouble = s->item->failures > 0;
+
+	clear_trouble(s);
+	if (!coming)
+		return plan(s);
+	if (s->item->kind == ENGINE_PASSWORD) {
+		erase(s, coming, "replaced");
+		return plan(s);
+	}
+	if (!in_trouble)
+		return -EALREADY;
+	s->result->is_changed = true;
+	return 0;
+}
+
+static int on_confirm(struct step *s)
+{
+	struct engine_version *v = engine_version_find(s->item, s->seen->version);
+
+	if (!v)
+		return -ENOENT;
+	if (v->state == ENGINE_ACTIVE)
+		return -EALREADY;
+	if (s->item->kind != ENGINE_PASSWORD || v->state != ENGINE_STAGED)
+		return -EINVAL;
+	promote(s, v);
+	return 0;
+}
+
+/* A key that the outside may have heard of stays until its record is gone; its secret does
+ * not. Whatever job was under way about it is abandoned: its end will be stale. */
+static void revoke_key(struct step *s, struct engine_version *v)
+{
+	if (v->state == ENGINE_PLANNED || v->state == ENGINE_STAGED) {
+		erase(s, v, "revoked");
+		return;
+	}
+	if (s->item->job.version == v->version)
+		end_job(s);
+	v->is_revoked = true;
+	act(s, ENGINE_ACTION_ERASE, v, "revoked");
+	enter(s, v, ENGINE_WITHDRAWING);
+}
+
+static int on_revoke(struct step *s)
+{
+	struct engine_version *v = engine_version_find(s->item, s->seen->version);
+	bool was_active;
+
+	if (!v)
+		return -ENOENT;
+	if (v->is_revoked || v->state == ENGINE_WITHDRAWING || v->state == ENGINE_WITHDRAWN)
+		return -EALREADY;
+	was_active = v->state == ENGINE_ACTIVE;
+	clear_trouble(s);
+	if (s->item->kind == ENGINE_PASSWORD) {
+		erase(s, v, "revoked");
+		return 0;
+	}
+	revoke_key(s, v);
+	if (was_active && !engine_version_find_phase(s->item, ENGINE_COMING))
+		ignore_result(plan(s)); /* no room for it is no reason not to revoke */
+	return 0;
+}
+
+static int on_created(struct step *s)
+{
+	struct engine_version *v = engine_version_find(s->item, s->seen->version);
+
+	if (!v)
+		return -ENOENT;
+	if (v->state != ENGINE_PLANNED)
+		return -EINVAL;
+	if (s->item->job.version == v->version)
+		end_job(s);
+	clear_trouble(s);
+	enter(s, v, ENGINE_STAGED);
+	return 0;
+}
+
+static int on_disable(struct step *s, bool is_disabled)
+{
+	if (s->item->is_disabled == is_disabled)
+		return -EALREADY;
+	s->item->is_disabled = is_disabled;
+	s->result->is_changed = true;
+	return 0;
+}
+
+/* ---- how a job ended ---- */
+
+/* Nobody knows what the hook did: the servers do. If they do not show it, it runs again. */
+static void hook_is_unknown(struct step *s, struct engine_version *v)
+{
+	v->is_applied = true;
+	v->asked = ENGINE_ASKS_PER_HOOK;
+	s->result->is_changed = true;
+}
+
+static void hook_ended(struct step *s, struct engine_version *v)
+{
+	switch (engine_outcome_effect(s->seen->outcome)) {
+	case ENGINE_EFFECT_DONE:
+		v->is_applied = true;
+		v->asked = 0;
+		break;
+	case ENGINE_EFFECT_RETRY:
+		retry_later(s);
+		break;
+	case ENGINE_EFFECT_GIVE_UP:
+		hold(s);
+		break;
+	case ENGINE_EFFECT_UNKNOWN:
+		hook_is_unknown(s, v);
+		break;
+	}
+}
+
+/* The servers answered, and not what is wanted. */
+static void asked_in_vain(struct step *s, struct engine_version *v)
+{
+	if (v->state == ENGINE_SOAKED)
+		enter(s, v, ENGINE_PUBLISHING); /* it was there and is not: all over again */
+	else if (v->asked++ >= ENGINE_ASKS_PER_HOOK ||
+		 s->seen->outcome == ENGINE_OUTCOME_DIFFERS)
+		v->is_applied = false;
+	retry_later(s);
+}
+
+static void present_ended(struct step *s, struct engine_version *v)
+{
+	switch ((int)s->seen->outcome) {
+	case ENGINE_OUTCOME_VISIBLE:
+		clear_trouble(s);
+		if (v->state == ENGINE_SOAKED)
+			promote(s, v);
+		else
+			enter(s, v, ENGINE_VISIBLE);
+		break;
+	case ENGINE_OUTCOME_ABSENT:
+	case ENGINE_OUTCOME_DIFFERS:
+	case ENGINE_OUTCOME_PARTIAL:
+		asked_in_vain(s, v);
+		break;
+	default:
+		retry_later(s);
+		break;
+	}
+}
+
+static void absent_ended(struct step *s, struct engine_version *v)
+{
+	switch ((int)s->seen->outcome) {
+	case ENGINE_OUTCOME_ABSENT:
+		clear_trouble(s);
+		enter(s, v, ENGINE_WITHDRAWN);
+		break;
+	case ENGINE_OUTCOME_VISIBLE:
+	case ENGINE_OUTCOME_DIFFERS:
+	case ENGINE_OUTCOME_PARTIAL:
+		asked_in_vain(s, v);
+		break;
+	default:
+		retry_later(s);
+		break;
+	}
+}
+
+static int on_ended(struct step *s)
+{
+	struct engine_job job = s->item->job;
+	struct engine_version *v = engine_version_find(s->item, job.version);
+
+	if (job.type == ENGINE_ACTION_NONE || job.serial != s->seen->serial)
+		return -ESTALE;
+	assert(v); /* a job never outlives its version */
+	end_job(s);
+	switch ((int)job.type) {
+	case ENGINE_ACTION_PUBLISH:
+	case ENGINE_ACTION_WITHDRAW:
+		hook_ended(s, v);
+		break;
+	case ENGINE_ACTION_ASK_PRESENT:
+		present_ended(s, v);
+		break;
+	case ENGINE_ACTION_ASK_ABSENT:
+		absent_ended(s, v);
+		break;
+	default:
+		retry_later(s); /* CREATE failed: success comes as ENGINE_EVENT_CREATED */
+		break;
+	}
+	return 0;
+}
+
+/* A question or a key is simply asked for again. */
+static int on_lost(struct step *s)
+{
+	struct engine_job job = s->item->job;
+	struct engine_version *v = engine_version_find(s->item, job.version);
+
+	if (job.type == ENGINE_ACTION_NONE)
+		return -EALREADY;
+	assert(v);
+	end_job(s);
+	if (job.type == ENGINE_ACTION_PUBLISH || job.type == ENGINE_ACTION_WITHDRAW)
+		hook_is_unknown(s, v);
+	return 0;
+}
+
+static int observe(struct step *s)
+{
+	switch (s->seen->event) {
+	case ENGINE_EVENT_TICK:
+		return 0;
+	case ENGINE_EVENT_ROTATE:
+		return on_rotate(s);
+	case ENGINE_EVENT_CONFIRM:
+		return on_confirm(s);
+	case ENGINE_EVENT_REVOKE:
+		return on_revoke(s);
+	case ENGINE_EVENT_CREATED:
+		return on_created(s);
+	case ENGINE_EVENT_ENDED:
+		return on_ended(s);
+	case ENGINE_EVENT_LOST:
+		return on_lost(s);
+	case ENGINE_EVENT_DISABLE:
+		return on_disable(s, true);
+	case ENGINE_EVENT_ENABLE:
+		return on_disable(s, false);
+	}
+	return -EINVAL;
+}
+
+/* ---- what time and state ask for ---- */
+
+/* How long V has to stay as it is before time alone moves it; USEC_NEVER for ever. */
+static uint64_t version_wait(const struct engine_item *item, const struct engine_policy *policy,
+			     const struct engine_version *v)
+{
+	switch ((int)v->state) {
+	case ENGINE_VISIBLE:
+		return policy->soak;
+	case ENGINE_RETIRING:
+		return policy->overlap;
+	case ENGINE_WITHDRAWN:
+		return 0;
+	case ENGINE_STAGED:
+		return item->kind == ENGINE_DKIM ? 0 : USEC_NEVER;
+	case ENGINE_ACTIVE:
+		if (item->is_due || item->is_disabled ||
+		    engine_find_phase(item, ENGINE_COMING) ||
+		    item->count == ENGINE_VERSIONS_MAX)
+			return USEC_NEVER;
+		return engine_due_age(item, policy);
+	default:
+		return USEC_NEVER;
+	}
+}
+
+static void version_move(struct step *s, struct engine_version *v)
+{
+	switch ((int)v->state) {
+	case ENGINE_STAGED:
+		enter(s, v, ENGINE_PUBLISHING);
+		break;
+	case ENGINE_VISIBLE:
+		enter(s, v, ENGINE_SOAKED);
+		break;
+	case ENGINE_RETIRING:
+		if (s->item->kind == ENGINE_PASSWORD)
+			erase(s, v, "overlap over");
+		else
+			enter(s, v, ENGINE_WITHDRAWING);
+		break;
+	case ENGINE_WITHDRAWN:
+		erase(s, v, v->is_revoked ? "revoked" : "overlap over");
+		break;
+	case ENGINE_ACTIVE:
+		s->item->is_due = true;
+		s->result->is_changed = true;
+		break;
+	default:
+		break;
+	}
+}
+
+/* The first move that time has made due. */
+static void drive_time(struct step *s)
+{
+	for (uint32_t i = 0; i < s->item->count; i++) {
+		struct engine_version *v = &s->item->versions[i];
+		uint64_t wait = version_wait(s->item, s->policy, v);
+
+		if (wait == USEC_NEVER || v->age < wait)
+			continue;
+		version_move(s, v);
+		return;
+	}
+}
+
+/* What V needs from the outside next. */
+static enum engine_action_type version_need(const struct step *s,
+					    const struct engine_version *v)
+{
+	bool has_to_run = s->policy->has_hook && !v->is_applied;
+
+	switch ((int)v->state) {
+	case ENGINE_PLANNED:
+		return s->policy->may_create ? ENGINE_ACTION_CREATE : ENGINE_ACTION_NONE;
+	case ENGINE_PUBLISHING:
+		return has_to_run ? ENGINE_ACTION_PUBLISH : ENGINE_ACTION_ASK_PRESENT;
+	case ENGINE_SOAKED:
+		return ENGINE_ACTION_ASK_PRESENT;
+	case ENGINE_WITHDRAWING:
+		return has_to_run ? ENGINE_ACTION_WITHDRAW : ENGINE_ACTION_ASK_ABSENT;
+	default:
+		return ENGINE_ACTION_NONE;
+	}
+}
+
+/* The newest version first: getting a key into use comes before tidying up. */
+static void drive_job(struct step *s)
+{
+	for (uint32_t i = s->item->count; i-- > 0;) {
+		struct engine_version *v = &s->item->versions[i];
+		enum engine_action_type need = version_need(s, v);
+
+		if (need == ENGINE_ACTION_NONE)
+			continue;
+		if (need != ENGINE_ACTION_CREATE && !s->policy->may_work)
+			continue;
+		begin_job(s, need, v);
+		return;
+	}
+}
+
+static bool may_begin(const struct engine_item *item)
+{
+	return item->kind == ENGINE_DKIM && item->job.type == ENGINE_ACTION_NONE &&
+	       !item->is_held && item->retry_in == 0;
+}
+
+static void drive(struct step *s)
+{
+	drive_time(s);
+	if (s->result->is_changed)
+		return;
+	if (s->item->is_due && s->policy->is_automatic && plan(s) == 0)
+		return;
+	if (may_begin(s->item))
+		drive_job(s);
+}
+
+static uint64_t next_wake(const struct step *s)
+{
+	const struct engine_item *item = s->item;
+	uint64_t wake = USEC_NEVER;
+
+	if (s->result->is_changed)
+		return 0;
+	if (item->retry_in > 0 && !item->is_held)
+		wake = item->retry_in;
+	for (uint32_t i = 0; i < item->count; i++) {
+		const struct engine_version *v = &item->versions[i];
+		uint64_t wait = version_wait(item, s->policy, v);
+
+		if (wait != USEC_NEVER && wait - v->age < wake)
+			wake = wait - v->age;
+	}
+	if (wake == USEC_NEVER)
+		return USEC_NEVER;
+	return wake < ENGINE_WAKE_MAX ? wake : ENGINE_WAKE_MAX;
+}
+
+int engine_step(const struct engine_item *item, const struct engine_policy *policy,
+		const struct moment *now, const struct engine_observation *seen,
+		struct engine_result *ret)
+{
+	struct engine_result result = { .next = *item };
+	struct step s = { &result.next, policy, now, seen, &result };
+	int r;
+
+	engine_credit(&result.next, now);
+	r = observe(&s);
+	if (r < 0)
+		return r;
+	if (seen->event == ENGINE_EVENT_TICK)
+		drive(&s);
+	result.wake = next_wake(&s);
+	assert(!engine_check_step(&(struct engine_check){ item, policy, now, seen, &result }));
+	*ret = result;
+	return 0;
+}
