@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a named file must be like before it is run or believed: its kind, its owner, its mode,
+ * and who could put another in its place.
+ */
+#include "rotated/config/value.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int refuse_file(const struct value_context *ctx, const char *path, const char *what,
+		       const char *command)
+{
+	(void)report_set(ctx->report, 0, "%s %s", path, what); /* the result is ours below */
+	report_hint(ctx->report, "%s %s", command, path);
+	return -EINVAL;
+}
+
+static int refuse_errno(const struct value_context *ctx, const char *path, int err)
+{
+	(void)report_set(ctx->report, 0, "%s: %s", path, strerror(err));
+	report_hint(ctx->report, "Check the path: namei -l %s", path);
+	return -EINVAL;
+}
+
+/* Root, or whoever we run as: those could change the file anyway. */
+static bool is_trusted(uid_t uid)
+{
+	return uid == 0 || uid == geteuid();
+}
+
+static int check_owner_and_mode(const struct value_context *ctx, const char *path,
+				const struct stat *st)
+{
+	if (!is_trusted(st->st_uid))
+		return refuse_file(ctx, path, "belongs to neither root nor this user",
+				   "chown root");
+	if (st->st_mode & (S_IWGRP | S_IWOTH))
+		return refuse_file(ctx, path, "can be written by others", "chmod go-w");
+	return 0;
+}
+
+/* Whoever may write to the directory could put another file in its place. */
+static int check_parent(const struct value_context *ctx, const char *path)
+{
+	char dir[VALUE_PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	struct stat st;
+
+	(void)snprintf(dir, sizeof(dir), "%.*s", slash > path ? (int)(slash - path) : 1, path);
+	if (stat(dir, &st) < 0)
+		return refuse_errno(ctx, dir, errno);
+	return check_owner_and_mode(ctx, dir, &st);
+}
+
+int config_value_check_hook(const struct value_context *ctx, const char *path)
+{
+	char real[PATH_MAX];
+	struct stat st;
+	int r;
+
+	if (!realpath(path, real) || stat(real, &st) < 0) {
+		if (errno != ENOENT)
+			return refuse_errno(ctx, path, errno);
+		r = refuse_file(ctx, path, "is not there", "");
+		report_hint(ctx->report, "See which are installed: ls %s/hooks",
+			    PKG_LIBEXECDIR);
+		return r;
+	}
+	if (S_ISDIR(st.st_mode))
+		return refuse_file(ctx, path, "is a directory", "Name a program in it: ls");
+	if (!S_ISREG(st.st_mode))
+		return refuse_file(ctx, path, "is not a regular file", "Look at it: ls -l");
+	r = check_owner_and_mode(ctx, path, &st);
+	if (r < 0)
+		return r;
+	if ((st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) != (S_IXUSR | S_IXGRP | S_IXOTH))
+		return refuse_file(ctx, path, "is not executable for everybody", "chmod a+rx");
+	r = check_parent(ctx, path);
+	if (r == 0 && strcmp(path, real) != 0)
+		r = check_parent(ctx, real);
+	return r;
+}
+
+int config_value_check_key_file(const struct value_context *ctx, const char *path)
+{
+	struct stat st;
+
+	/* `rotatectl init` makes the file, with the configuration already in force */
+	if (stat(path, &st) < 0)
+		return errno == ENOENT ? check_parent(ctx, path)
+				       : refuse_errno(ctx, path, errno);
+	if (S_ISDIR(st.st_mode))
+		return refuse_file(ctx, path, "is a directory", "Name a file in it: ls");
+	if (!S_ISREG(st.st_mode))
+		return refuse_file(ctx, path, "is not a regular file", "Look at it: ls -l");
+	/* root checks on behalf of the vault, whose user it does not know here */
+	if (geteuid() != 0 && !is_trusted(st.st_uid))
+		return refuse_file(ctx, path, "belongs to neither root nor this user",
+				   "chown rotated");
+	if (st.st_mode & (S_IRWXG | S_IRWXO | S_IXUSR))
+		return refuse_file(ctx, path, "can be used by others than its owner",
+				   "chmod 0600");
+	return 0;
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The table of value types, and what the types have in common. */
+#include "rotated/config/value.h"
+
+#include <string.h>
+
+typedef int value_copy_fn(void *slot, const void *from);
+typedef void value_release_fn(void *slot);
+
+static void release_string(void *slot)
+{
+	char **s = slot;
+
+	free(*s);
+	*s = NULL;
+}
+
+static int copy_string(void *slot, const void *from)
+{
+	char *copy = strdup(*(char *const *)from);
+
+	if (!copy)
+		return -ENOMEM;
+	*(char **)slot = copy;
+	return 0;
+}
+
+static void release_words(void *slot)
+{
+	struct config_words *words = slot;
+
+	for (size_t i = 0; i < words->n; i++)
+		free(words->items[i]);
+	free(words->items);
+	*words = (struct config_words){ 0 };
+}
+
+char **config_value_words_add(struct config_words *words)
+{
+	char **items = reallocarray(words->items, words->n + 1, sizeof(*items));
+
+	if (!items)
+		return NULL;
+	words->items = items;
+	items[words->n] = NULL;
+	return &items[words->n++];
+}
+
+static int copy_words(void *slot, const void *from)
+{
+	const struct config_words *source = from;
+	struct config_words copy = { 0 };
+
+	for (size_t i = 0; i < source->n; i++) {
+		char **word = config_value_words_add(&copy);
+
+		if (word)
+			*word = strdup(source->items[i]);
+		if (!word || !*word) {
+			release_words(&copy);
+			return -ENOMEM;
+		}
+	}
+	*(struct config_words *)slot = copy;
+	return 0;
+}
+
+static void release_addresses(void *slot)
+{
+	struct config_addresses *list = slot;
+
+	free(list->items);
+	*list = (struct config_addresses){ 0 };
+}
+
+static int copy_addresses(void *slot, const void *from)
+{
+	const struct config_addresses *source = from;
+	struct config_addresses copy = { .n = source->n };
+
+	if (source->n) {
+		copy.items = reallocarray(NULL, source->n, sizeof(*copy.items));
+		if (!copy.items)
+			return -ENOMEM;
+		memcpy(copy.items, source->items, source->n * sizeof(*copy.items));
+	}
+	*(struct config_addresses *)slot = copy;
+	return 0;
+}
+
+static void release_id(void *slot)
+{
+	struct config_id *id = slot;
+
+	free(id->name);
+	*id = (struct config_id){ 0 };
+}
+
+static void release_ids(void *slot)
+{
+	struct config_ids *ids = slot;
+
+	for (size_t i = 0; i < ids->n; i++)
+		release_id(&ids->items[i]);
+	free(ids->items);
+	*ids = (struct config_ids){ 0 };
+}
+
+/* A type without `release` is copied as bytes. One with it and without `copy` is never
+ * inherited: keys.c asserts that. */
+static const struct {
+	config_value_parse_fn *parse;
+	value_copy_fn *copy;
+	value_release_fn *release;
+	size_t size;
+	bool is_repeatable;
+	bool is_private;
+} types[VALUE_MAX_] = {
+	[VALUE_ADDRESS] = { config_value_parse_address, .size = sizeof(struct config_address) },
+	[VALUE_ADDRESSES] = { config_value_parse_addresses, copy_addresses, release_addresses },
+	[VALUE_BOOL] = { config_value_parse_bool, .size = sizeof(bool) },
+	[VALUE_DKIM_KEY] = { config_value_parse_dkim_key,
+			     .size = sizeof(enum config_dkim_key) },
+	[VALUE_GROUP] = { config_value_parse_group, NULL, release_id },
+	[VALUE_HOOK] = { config_value_parse_hook, copy_string, release_string },
+	[VALUE_KEY_FILE] = { config_value_parse_key_file, copy_string, release_string },
+	[VALUE_LOGIN] = { config_value_parse_login, .size = sizeof(enum config_login) },
+	[VALUE_MODE] = { config_value_parse_mode, .size = sizeof(mode_t) },
+	[VALUE_PATH] = { config_value_parse_path, copy_string, release_string },
+	[VALUE_REALMS] = { config_value_parse_realms, copy_words, release_words },
+	[VALUE_SCHEDULE] = { config_value_parse_schedule, .size = sizeof(uint64_t) },
+	/* may carry what a hook logs in with: never shown */
+	[VALUE_SETTINGS] = { config_value_parse_settings, copy_words, release_words,
+			     .is_repeatable = true, .is_private = true },
+	[VALUE_SOAK] = { config_value_parse_soak, .size = sizeof(uint64_t) },
+	[VALUE_SOCKET] = { config_value_parse_socket, copy_string, release_string },
+	[VALUE_SPAN] = { config_value_parse_span, .size = sizeof(uint64_t) },
+	[VALUE_STACK] = { config_value_parse_stack, copy_words, release_words },
+	[VALUE_TEXT] = { config_value_parse_text, copy_string, release_string },
+	[VALUE_USER] = { config_value_parse_user, NULL, release_id },
+	[VALUE_USERS] = { config_value_parse_users, NULL, release_ids },
+};
+
+int config_value_parse(enum value_type type, const struct value_context *ctx, const char *text,
+		       void *slot)
+{
+	return types[type].parse(ctx, text, slot);
+}
+
+int config_value_copy(enum value_type type, void *slot, const void *from)
+{
+	if (types[type].copy)
+		return types[type].copy(slot, from);
+	if (types[type].release)
+		return -ENOTSUP; /* not a type of an inherited key */
+	memcpy(slot, from, types[type].size);
+	return 0;
+}
+
+void config_value_release(enum value_type type, void *slot)
+{
+	if (types[type].release)
+		types[type].release(slot);
+}
+
+bool config_value_is_repeatable(enum value_type type)
+{
+	return types[type].is_repeatable;
+}
+
+bool config_value_is_public(enum value_type type)
+{
+	return !types[type].is_private;
+}
+
+int config_value_refuse(const struct value_context *ctx, const char *what, const char *hint)
+{
+	(void)report_set(ctx->report, 0, "%s", what); /* the result is ours below */
+	report_hint(ctx->report, "%s", hint);
+	return -EINVAL;
+}
+
+int config_value_word(const char **s, char word[static VALUE_WORD_SIZE])
+{
+	size_t len;
+
+	*s += strspn(*s, " \t");
+	len = strcspn(*s, " \t");
+	if (len == 0)
+		return 0;
+	if (len >= VALUE_WORD_SIZE)
+		return -EINVAL;
+	memcpy(word, *s, len);
+	word[len] = '\0';
+	*s += len;
+	return 1;
+}
