@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rotated/hands/job.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+
+enum {
+	READ_SIZE = 32 * 1024,
+	DRAIN_READS_MAX = 8, /* after its end: more than a pipe holds */
+	LOGGED_MAX = 16 * 1024,
+	OUTPUT_MAX = 60 * 1024, /* leaves room for the other fields of a frame */
+};
+
+#define GRACE_USEC     (10 * USEC_PER_SEC)
+#define DNS_SLACK_USEC (2 * USEC_PER_SEC) /* the child keeps its own deadline */
+#define TIMER_ACCURACY (50 * USEC_PER_MSEC)
+
+static const char *job_program(const struct job *j)
+{
+	const char *slash = strrchr(j->hook.program, '/');
+
+	return j->kind == JOB_DNS ? "dns" : slash ? slash + 1 : j->hook.program;
+}
+
+/* One line of the child's standard error. log_line() takes the control bytes out. */
+static void log_child_line(struct job *j)
+{
+	const char *text = buf_string(&j->line);
+
+	if (text && *text) {
+		(void)snprintf(j->last_line, sizeof(j->last_line), "%s", text);
+		if (j->logged <= LOGGED_MAX)
+			log_info("%s for %s: %s", job_program(j), j->zone, text);
+		else if (j->logged - j->line.len <= LOGGED_MAX)
+			log_warning("%s for %s: it says too much; the rest is left out",
+				    job_program(j), j->zone);
+	}
+	buf_clear(&j->line);
+}
+
+static void take_error_bytes(struct job *j, const uint8_t *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (p[i] != '\n')
+			buf_append_byte(&j->line, p[i] ? p[i] : '?');
+		j->logged++;
+		if (p[i] == '\n' || j->line.len == JOB_LINE_MAX)
+			log_child_line(j);
+	}
+}
+
+/* What is over the limit is read and dropped, so that the child does not wait for us. */
+static void take_output_bytes(struct job *j, const uint8_t *p, size_t len)
+{
+	if (len > HOOK_STDOUT_MAX - j->out.len) {
+		len = HOOK_STDOUT_MAX - j->out.len;
+		j->is_flooded = true;
+	}
+	buf_append(&j->out, p, len);
+}
+
+/* Reads once; false at the end, or when there is nothing now. */
+static bool read_some(struct job *j, int fd)
+{
+	uint8_t bytes[READ_SIZE];
+	ssize_t n = read(fd, bytes, sizeof(bytes));
+
+	if (n <= 0)
+		return n < 0 && errno == EINTR;
+	if (fd == j->child.out)
+		take_output_bytes(j, bytes, (size_t)n);
+	else
+		take_error_bytes(j, bytes, (size_t)n);
+	return true;
+}
+
+static int on_readable(sd_event_source *source, int fd, uint32_t events, void *context)
+{
+	(void)events;
+	/* at its end a pipe is readable for ever */
+	if (!read_some(context, fd))
+		return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+	return 0;
+}
+
+static void drain(struct job *j, int fd)
+{
+	for (unsigned i = 0; i < DRAIN_READS_MAX; i++)
+		if (!read_some(j, fd))
+			break;
+}
+
+static void write_hook_output(struct job *j, const siginfo_t *si, const struct hook_output *o,
+			      const char *note)
+{
+	struct json json = JSON_INIT(&j->output);
+	const char *detail = note ? note : j->last_line;
+
+	json_object(&json, NULL);
+	if (si->si_code == CLD_EXITED)
+		json_number(&json, "exit", (unsigned)si->si_status);
+	else
+		json_number(&json, "signal", (unsigned)si->si_status);
+	if (detail[0])
+		json_string(&json, "detail", detail);
+	hook_output_write(o, &json);
+	json_object_end(&json);
+}
+
+static void end_hook(struct job *j, const siginfo_t *si)
+{
+	int status = si->si_code == CLD_EXITED ? W_EXITCODE(si->si_status, 0) : si->si_status;
+	enum hook_result result = hook_result_from_status(status);
+	cleanup_free struct hook_output *o = calloc(1, sizeof(*o));
+	const char *note = NULL;
+
+	if (!o) {
+		job_refuse(j, HOOK_TEMPORARY, "no memory");
+		return;
+	}
+	/* Its words are a comment; DNS decides. So words that can not be read do no harm. */
+	if (j->is_flooded)
+		note = "it printed more than 64 KiB, which was not read";
+	else if (hook_output_parse(j->out.data ? (const void *)j->out.data : "", j->out.len,
+				   o) < 0)
+		note = "what it printed is not the JSON of rotated-hooks(7)";
+	result = j->is_stopped ? HOOK_TIMEOUT : hook_result_refine(result, o);
+	j->result = hook_result_word(result);
+	write_hook_output(j, si, o, result == HOOK_OK ? note : NULL);
+}
+
+/* The child is our own code, but it has read what strangers sent: its answer is checked. */
+static void end_dns(struct job *j, const siginfo_t *si)
+{
+	const char *text = buf_string(&j->out);
+	size_t word = text ? strcspn(text, "\n") : 0;
+
+	if (si->si_code == CLD_EXITED && si->si_status == 0 && text && text[word] == '\n') {
+		for (unsigned i = 0; i < DNS_RESULT_MAX_; i++) {
+			const char *w = dns_result_word((enum dns_result)i);
+
+			if (strlen(w) == word && strncmp(w, text, word) == 0)
+				j->result = w;
+		}
+	}
+	if (!j->result || j->is_flooded || j->out.len > OUTPUT_MAX) {
+		job_refuse(j, HOOK_CRASHED,
+			   j->is_stopped ? "stopped before the servers were asked"
+					 : "asking the servers failed");
+		return;
+	}
+	buf_append(&j->output, j->out.data + word + 1, j->out.len - word - 1);
+}
+
+static void release_running(struct job *j)
+{
+	sd_event_source_unref(steal_ptr(j->exit_source));
+	sd_event_source_unref(steal_ptr(j->out_source));
+	sd_event_source_unref(steal_ptr(j->err_source));
+	sd_event_source_unref(steal_ptr(j->timer));
+	closep(&j->child.out);
+	closep(&j->child.err);
+	j->child = CHILD_NONE;
+	j->is_running = false;
+}
+
+static int on_exit_of_child(sd_event_source *source, const siginfo_t *si, void *context)
+{
+	struct job *j = context;
+
+	(void)source;
+	/* It is a zombie still, so the group's number is its own: what it left behind goes too.
+	 */
+	child_signal(&j->child, SIGKILL);
+	drain(j, j->child.out);
+	drain(j, j->child.err);
+	log_child_line(j);
+	if (j->kind == JOB_HOOK)
+		end_hook(j, si);
+	else
+		end_dns(j, si);
+	release_running(j);
+	j->ended(j, j->context);
+	return 0;
+}
+
+static int on_timer(sd_event_source *source, uint64_t now, void *context)
+{
+	struct job *j = context;
+
+	(void)source;
+	(void)now;
+	if (j->is_stopped) {
+		child_signal(&j->child, SIGKILL);
+		return 0;
+	}
+	log_warning("%s for %s: stopped, because its time is over", job_program(j), j->zone);
+	job_stop(j);
+	return 0;
+}
+
+static int set_timer(struct job *j, uint64_t usec)
+{
+	int r = sd_event_source_set_time_relative(j->timer, usec);
+
+	return r < 0 ? r : sd_event_source_set_enabled(j->timer, SD_EVENT_ONESHOT);
+}
+
+void job_stop(struct job *j)
+{
+	uint64_t grace = j->timeout < GRACE_USEC ? j->timeout : GRACE_USEC;
+
+	if (!j->is_running || j->is_stopped)
+		return;
+	j->is_stopped = true;
+	child_signal(&j->child, SIGTERM);
+	if (set_timer(j, grace) < 0)
+		child_signal(&j->child, SIGKILL); /* no grace, then, but an end */
+}
+
+void job_forget(struct job *j)
+{
+	j->is_forgotten = true;
+	j->is_stopped = true;
+	child_signal(&j->child, SIGKILL);
+}
+
+static int watch(struct job *j, sd_event *event)
+{
+	uint64_t limit = j->timeout + (j->kind == JOB_DNS ? DNS_SLACK_USEC : 0);
+	int r = sd_event_add_child(event, &j->exit_source, j->child.pid, WEXITED,
+				   on_exit_of_child, j);
+
+	if (r >= 0)
+		r = sd_event_add_io(event, &j->out_source, j->child.out, EPOLLIN, on_readable,
+				    j);
+	if (r >= 0)
+		r = sd_event_add_io(event, &j->err_source, j->child.err, EPOLLIN, on_readable,
+				    j);
+	if (r >= 0)
+		r = sd_event_add_time_relative(event, &j->timer, CLOCK_MONOTONIC, limit,
+					       TIMER_ACCURACY, on_timer, j);
+	return r < 0 ? r : 0;
+}
+
+static int start_child(struct job *j)
+{
+	const struct buf *payload = &j->hook.payload;
+	cleanup_close int input = -1;
+
+	if (j->kind == JOB_DNS)
+		return child_start(dns_child, j, -1, &j->child);
+	input = child_input(payload->data ? (const void *)payload->data : "", payload->len);
+	if (input < 0)
+		return input;
+	return child_start(hook_child, j, input, &j->child);
+}
+
+int job_start(struct job *j, sd_event *event, job_ended *ended, void *context)
+{
+	int r = start_child(j);
+
+	if (r < 0)
+		return r;
+	j->out.max = HOOK_STDOUT_MAX;
+	j->ended = ended;
+	j->context = context;
+	r = watch(j, event);
+	if (r < 0) {
+		child_signal(&j->child, SIGKILL);
+		(void)waitpid(j->child.pid, NULL, 0); /* it was killed: it is there to be had */
+		release_running(j);
+		return r;
+	}
+	j->is_running = true;
+	return 0;
+}
+
+void job_free(struct job *j)
+{
+	if (!j)
+		return;
+	child_signal(&j->child, SIGKILL);
+	release_running(j);
+	buf_release(&j->hook.payload);
+	buf_release(&j->hook.environment);
+	buf_release(&j->dns.expect);
+	buf_release(&j->out);
+	buf_release(&j->line);
+	buf_release(&j->output);
+	free(j);
+}

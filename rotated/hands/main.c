@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* rotated-worker: the hands. See rotated-worker(8). */
+#include "config.h"
+
+#include <getopt.h>
+#include <limits.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "rotated/hands/worker.h"
+
+enum { EXIT_USAGE = 2 };
+
+static const char program[] = "rotated-worker";
+static const char socket_path[] = "/run/rotated/worker";
+
+struct options {
+	const char *root;
+	const char *vault_user;
+	bool is_debug;
+};
+
+static const char help[] =
+	"Usage: rotated-worker [OPTION]...\n"
+	"Runs hooks and asks DNS for rotated(8), in the foreground.\n"
+	"\n"
+	"  --root DIR         find the vault's socket under DIR (default: the system)\n"
+	"  --vault-user NAME  whose socket that may be, beside root's (default: rotated)\n"
+	"  --debug            log more\n"
+	"  --help             print this and exit\n"
+	"  --version          print the version and exit\n";
+
+/* 0 to go on, or 1 plus the exit status. */
+static int parse_options(int argc, char **argv, struct options *o)
+{
+	enum { ROOT = 256, VAULT_USER, DEBUG, HELP, VERSION_ };
+	static const struct option longs[] = {
+		{ "root", required_argument, NULL, ROOT },
+		{ "vault-user", required_argument, NULL, VAULT_USER },
+		{ "debug", no_argument, NULL, DEBUG },
+		{ "help", no_argument, NULL, HELP },
+		{ "version", no_argument, NULL, VERSION_ },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) >= 0) {
+		switch (c) {
+		case ROOT:
+			o->root = optarg;
+			break;
+		case VAULT_USER:
+			o->vault_user = optarg;
+			break;
+		case DEBUG:
+			o->is_debug = true;
+			break;
+		case HELP:
+			(void)fputs(help, stdout);
+			return 1 + EXIT_SUCCESS;
+		case VERSION_:
+			(void)printf("rotated-worker %s\n", PACKAGE_VERSION);
+			return 1 + EXIT_SUCCESS;
+		default:
+			(void)fputs(help, stderr);
+			return 1 + EXIT_USAGE;
+		}
+	}
+	if (optind < argc) {
+		(void)fputs(help, stderr);
+		return 1 + EXIT_USAGE;
+	}
+	return 0;
+}
+
+/* A machine without that user has no such vault; root and our own user are allowed anyway. */
+static uid_t vault_uid(const char *user)
+{
+	const struct passwd *pw = getpwnam(user);
+
+	return pw ? pw->pw_uid : 0;
+}
+
+static int set_up_signals(sd_event *event)
+{
+	sigset_t mask;
+	int r;
+
+	(void)sigemptyset(&mask); /* these can not fail with these arguments */
+	(void)sigaddset(&mask, SIGTERM);
+	(void)sigaddset(&mask, SIGINT);
+	(void)sigaddset(&mask, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return -errno;
+	r = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
+	return r < 0 ? r : sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
+}
+
+static int run(const struct worker_options *options)
+{
+	cleanup_(sd_event_unrefp) sd_event *event = NULL;
+	cleanup_worker struct worker *worker = NULL;
+	int r = sd_event_new(&event);
+
+	if (r >= 0)
+		r = set_up_signals(event);
+	if (r >= 0)
+		r = sd_event_set_watchdog(event, true);
+	if (r >= 0)
+		r = worker_new(event, options, &worker);
+	if (r < 0) {
+		log_error("can not start: %s", strerrordesc_np(-r));
+		return EXIT_FAILURE;
+	}
+	(void)sd_notify(0, "READY=1\nSTATUS=waiting for the vault"); /* nobody listens: fine */
+	r = sd_event_loop(event);
+	(void)sd_notify(0, "STOPPING=1");
+	if (r < 0)
+		log_error("the event loop failed: %s", strerrordesc_np(-r));
+	return r < 0 ? EXIT_FAILURE : r;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .root = "", .vault_user = "rotated" };
+	struct worker_options options;
+	char path[PATH_MAX];
+	int r = parse_options(argc, argv, &o);
+
+	if (r > 0)
+		return r - 1;
+	log_open(program, o.is_debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	if (fs_join(o.root, socket_path, path, sizeof(path)) < 0) {
+		log_error("%s: too long", o.root);
+		return EXIT_USAGE;
+	}
+	options =
+		(struct worker_options){ .socket = path, .vault_uid = vault_uid(o.vault_user) };
+	return run(&options);
+}
