@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* check: the configuration as the vault would load it. Needs no vault. */
+#include "cli/cli.h"
+#include "cli/print.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "rotated/config/config.h"
+
+enum { LINE_SIZE = REPORT_FILE_MAX + REPORT_TEXT_MAX + 32 };
+
+static void show_errors(FILE *out, const struct config_errors *errors)
+{
+	for (size_t i = 0; i < errors->n; i++) {
+		char line[LINE_SIZE];
+
+		report_format(&errors->items[i], line, sizeof(line));
+		(void)fprintf(out, "%s\n", line);
+		if (errors->items[i].hint[0])
+			(void)fprintf(out, "  %s\n", errors->items[i].hint);
+	}
+	if (errors->dropped)
+		(void)fprintf(out, "and %zu more\n", errors->dropped);
+	(void)fprintf(out, "%zu error%s: nothing of this configuration is used\n",
+		      errors->n + errors->dropped, errors->n + errors->dropped == 1 ? "" : "s");
+}
+
+static void put_error(struct json *j, const struct report *r)
+{
+	json_object(j, NULL);
+	json_string(j, "file", r->file);
+	json_number(j, "line", r->line);
+	json_number(j, "column", r->column);
+	json_string(j, "what", r->what);
+	json_string(j, "hint", r->hint);
+	json_object_end(j);
+}
+
+static void show_as_json(FILE *out, const struct config *config,
+			 const struct config_errors *errors)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	struct json j = JSON_INIT(&text);
+	const char *s;
+
+	json_object(&j, NULL);
+	json_bool(&j, "ok", config != NULL);
+	json_number(&j, "services", config ? config->n_services : 0);
+	json_number(&j, "domains", config ? config->n_domains : 0);
+	json_array(&j, "errors");
+	for (size_t i = 0; i < errors->n; i++)
+		put_error(&j, &errors->items[i]);
+	json_array_end(&j);
+	json_number(&j, "dropped", errors->dropped);
+	json_object_end(&j);
+	s = buf_string(&text);
+	(void)fprintf(out, "%s\n", s ? s : "{}");
+}
+
+int cli_run_check(struct cli *c)
+{
+	cleanup_config_errors struct config_errors errors = CONFIG_ERRORS_INIT;
+	cleanup_config struct config *config = NULL;
+	char summary[CONFIG_SUMMARY_SIZE];
+	struct report report;
+	int r = config_load(cli_root(c), CONFIG_CHECK_FILES, &config, &errors);
+
+	if (r < 0 && r != -EBADMSG) {
+		(void)report_set(&report, r, "cannot read the configuration: %s", strerror(-r));
+		return cli_fail(c, CLI_REFUSED, &report);
+	}
+	if (cli_has(c, CLI_OPTION_JSON)) {
+		show_as_json(c->out, config, &errors);
+		return config ? CLI_DONE : CLI_REFUSED;
+	}
+	if (!config) {
+		show_errors(c->err, &errors);
+		return CLI_REFUSED;
+	}
+	config_summary(config, summary);
+	(void)fprintf(c->out, "the configuration is good: %s\n", summary);
+	return CLI_DONE;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* status and plan: what is, and what will be. */
+#include "cli/cli.h"
+#include "cli/print.h"
+
+#include <jansson.h>
+#include <string.h>
+
+static const char *member(const json_t *object, const char *key)
+{
+	const char *s = json_string_value(json_object_get(object, key));
+
+	return s ? s : "";
+}
+
+static bool is_open(const json_t *keystore, const char *tier)
+{
+	return strcmp(member(keystore, tier), "open") == 0;
+}
+
+static void show_keystore(FILE *out, const json_t *keystore)
+{
+	char cell[PRINT_CELL_SIZE];
+	const char *state = member(keystore, "state");
+
+	if (strcmp(state, "absent") == 0) {
+		(void)fputs("keystore  there is none yet\n", out);
+		return;
+	}
+	(void)fprintf(out, "keystore  logins %s, issuing %s",
+		      is_open(keystore, "auth") ? "open" : "SEALED",
+		      is_open(keystore, "issuer") ? "open" : "SEALED");
+	if (strcmp(state, "damaged") == 0)
+		(void)fputs(", DAMAGED", out);
+	(void)fprintf(out, "; %s records", print_cell(keystore, "records", cell));
+	(void)fprintf(out, ", transaction %s\n", print_cell(keystore, "txid", cell));
+}
+
+static void show_peer(FILE *out, const char *name, const json_t *peer, const char *remark)
+{
+	char cell[PRINT_CELL_SIZE];
+
+	if (print_has(peer, "connected"))
+		(void)fprintf(out, "%s  connected since %s%s\n", name,
+			      print_cell(peer, "since", cell), remark);
+	else
+		(void)fprintf(out, "%s  NOT CONNECTED\n", name);
+}
+
+static void show_counts(FILE *out, const json_t *counts)
+{
+	char cell[PRINT_CELL_SIZE];
+
+	(void)fprintf(out, "counts    %s services", print_cell(counts, "services", cell));
+	print_if(out, counts, "services_disabled", " (", " disabled)");
+	(void)fprintf(out, ", %s logins", print_cell(counts, "credentials", cell));
+	(void)fprintf(out, ", %s domains", print_cell(counts, "domains", cell));
+	(void)fprintf(out, ", %s signing keys\n", print_cell(counts, "dkim_keys", cell));
+}
+
+static void show_item(FILE *out, const json_t *item)
+{
+	char cell[PRINT_CELL_SIZE];
+
+	(void)fprintf(out, "  %s ", print_cell(item, "kind", cell));
+	(void)fputs(print_cell(item, "id", cell), out);
+	print_if(out, item, "name", " ", "");
+	print_if(out, item, "step", " (", ")");
+	(void)fprintf(out, ": %s", print_cell(item, "state", cell));
+	print_if(out, item, "since", " since ", "");
+	(void)fputc('\n', out);
+	print_if(out, item, "reason", "    ", "\n");
+	print_if(out, item, "attempts", "    tried ", " times");
+	print_if(out, item, "next_attempt",
+		 print_has(item, "attempts") ? ", next at " : "    next at ", "");
+	if (print_has(item, "attempts") || print_has(item, "next_attempt"))
+		(void)fputc('\n', out);
+	print_if(out, item, "hint", "    next: ", "\n");
+}
+
+static void show_alarm(FILE *out, const json_t *alarm)
+{
+	print_if(out, alarm, "what", "  ", "\n");
+	print_if(out, alarm, "hint", "    next: ", "\n");
+}
+
+static void show_each(FILE *out, const json_t *list, const char *head,
+		      void (*show)(FILE *out, const json_t *entry))
+{
+	if (json_array_size(list) == 0)
+		return;
+	(void)fprintf(out, "\n%s\n", head);
+	for (size_t i = 0; i < json_array_size(list); i++)
+		show(out, json_array_get(list, i));
+}
+
+static void show_status(FILE *out, const json_t *json)
+{
+	const json_t *memory = json_object_get(json, "memory");
+	const json_t *audit = json_object_get(json, "audit");
+	const json_t *door = json_object_get(json, "door");
+	char cell[PRINT_CELL_SIZE];
+
+	(void)fprintf(out, "rotated   %s", print_cell(json, "version", cell));
+	(void)fprintf(out, ", pid %s", print_cell(json, "pid", cell));
+	(void)fprintf(out, ", since %s\n", print_cell(json, "started", cell));
+	show_keystore(out, json_object_get(json, "keystore"));
+	(void)fprintf(out, "memory    %s",
+		      print_has(memory, "locked") ? "locked" : "NOT LOCKED");
+	print_if(out, memory, "detail", ": ", "");
+	(void)fputc('\n', out);
+	show_peer(out, "door    ", door, print_has(door, "has_keys") ? "" : ", WITHOUT KEYS");
+	show_peer(out, "worker  ", json_object_get(json, "worker"), "");
+	(void)fprintf(out, "audit     %s, ", print_has(audit, "ok") ? "ok" : "BROKEN");
+	(void)fprintf(out, "%s records", print_cell(audit, "records", cell));
+	print_if(out, audit, "detail", ": ", "");
+	(void)fputc('\n', out);
+	show_counts(out, json_object_get(json, "counts"));
+	show_each(out, json_object_get(json, "alarms"),
+		  "What needs you, worst first:", show_alarm);
+	show_each(out, json_object_get(json, "items"),
+		  "What is on its way or stuck:", show_item);
+	if (json_array_size(json_object_get(json, "alarms")) == 0)
+		(void)fputs("\nNothing needs you.\n", out);
+}
+
+int cli_run_status(struct cli *c)
+{
+	return cli_ask_and_answer(c, WIRE_STATUS_GET, show_status);
+}
+
+static void show_plan(FILE *out, const json_t *json)
+{
+	static const char *const heads[] = { "WHEN", "WHAT", "OF", "NAME", "WHY" };
+	static const char *const keys[] = { "at", "action", "id", "name", "why" };
+	static const struct print_table table = { heads, keys, ARRAY_SIZE(keys),
+						  "Nothing is planned." };
+
+	print_table(out, json_object_get(json, "actions"), &table);
+}
+
+int cli_run_plan(struct cli *c)
+{
+	return cli_ask_and_answer(c, WIRE_PLAN_GET, show_plan);
+}

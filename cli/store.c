@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "cli/cli.h"
+#include "cli/print.h"
+
+#include <jansson.h>
+#include <string.h>
+
+static void show_verify(FILE *out, const json_t *json)
+{
+	static const char *const heads[] = { "WHERE", "WHAT" };
+	static const char *const keys[] = { "where", "what" };
+	static const struct print_table table = { heads, keys, ARRAY_SIZE(keys),
+						  "Every record opens and every sum agrees." };
+	static const struct print_field fields[] = {
+		{ "records", "records" },	{ "history", "history" },
+		{ "tombstones", "tombstones" }, { "transaction", "txid" },
+		{ "keyring", "generation" },	{ "store", "store_id" },
+		{ "set hash", "set_hash" },
+	};
+
+	print_fields(out, json, fields, ARRAY_SIZE(fields));
+	print_table(out, json_object_get(json, "problems"), &table);
+}
+
+int cli_run_store_verify(struct cli *c)
+{
+	return cli_ask_and_answer(c, WIRE_STORE_VERIFY, show_verify);
+}
+
+static bool opens(const json_t *slot, const char *tier)
+{
+	const json_t *tiers = json_object_get(slot, "tiers");
+
+	for (size_t i = 0; i < json_array_size(tiers); i++) {
+		const char *s = json_string_value(json_array_get(tiers, i));
+
+		if (s && strcmp(s, tier) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void show_slots(FILE *out, const json_t *json)
+{
+	const json_t *slots = json_object_get(json, "slots");
+	char cell[PRINT_CELL_SIZE];
+
+	(void)fprintf(out, "%-4s  %-10s  %s\n", "SLOT", "KIND", "OPENS");
+	for (size_t i = 0; i < json_array_size(slots); i++) {
+		const json_t *slot = json_array_get(slots, i);
+
+		(void)fprintf(out, "%-4s  ", print_cell(slot, "slot", cell));
+		(void)fprintf(out, "%-10s  ", print_cell(slot, "kind", cell));
+		(void)fprintf(out, "%s%s\n", opens(slot, "auth") ? "logins" : "",
+			      opens(slot, "issuer") ? ", issuing" : "");
+	}
+}
+
+int cli_run_store_slot_list(struct cli *c)
+{
+	return cli_ask_and_answer(c, WIRE_STORE_SLOTS, show_slots);
+}
