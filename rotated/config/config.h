@@ -156,7 +156,7 @@ struct config {
 	size_t n_domains;
 };
 
-/* Every error that was found, in file and line order, up to CONFIG_ERRORS_MAX. */
+/* Every error that was found, file by file, up to CONFIG_ERRORS_MAX. */
 enum { CONFIG_ERRORS_MAX = 100 };
 
 struct config_errors {

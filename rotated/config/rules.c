@@ -225,9 +225,11 @@ static int check_sockets(const struct target *t)
 /* In rotated.conf it may be meant for the domains that name a hook; in a domain it is lost. */
 static int check_setting(const struct target *t)
 {
+	const struct config_words *settings =
+		config_key_slot(KEY_dns_setting, t->scope, t->object);
 	struct report report;
 
-	if (!is_own(t, KEY_dns_setting) || t->origins[KEY_dns_hook].is_bad ||
+	if (!is_own(t, KEY_dns_setting) || !settings->n || t->origins[KEY_dns_hook].is_bad ||
 	    text_of(t, KEY_dns_hook)[0])
 		return 0;
 	(void)report_set(&report, 0, "setting: there is no hook to give it to");

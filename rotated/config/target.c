@@ -104,7 +104,9 @@ static int tell_bad_value(struct target *target, const struct ini_item *item,
 	(void)snprintf(reason, sizeof(reason), "%s", report->what);
 	(void)snprintf(hint, sizeof(hint), "%s", report->hint);
 	quote(item->value, value);
-	if (item->value[0] && config_value_is_public(type))
+	/* a reason that starts with the value has said it already */
+	if (item->value[0] && config_value_is_public(type) &&
+	    strncmp(reason, item->value, strlen(item->value)) != 0)
 		(void)report_set(report, 0, "%s = %s: %s", item->key, value, reason);
 	else
 		(void)report_set(report, 0, "%s: %s", item->key, reason);

@@ -57,6 +57,7 @@ static int check_parent(const struct value_context *ctx, const char *path)
 
 int config_value_check_hook(const struct value_context *ctx, const char *path)
 {
+	static const char shipped[] = PKG_LIBEXECDIR "/hooks/";
 	char real[PATH_MAX];
 	struct stat st;
 	int r;
@@ -65,8 +66,10 @@ int config_value_check_hook(const struct value_context *ctx, const char *path)
 		if (errno != ENOENT)
 			return refuse_errno(ctx, path, errno);
 		r = refuse_file(ctx, path, "is not there", "");
-		report_hint(ctx->report, "See which are installed: ls %s/hooks",
-			    PKG_LIBEXECDIR);
+		if (strncmp(path, shipped, sizeof(shipped) - 1) == 0)
+			report_hint(ctx->report, "See which are installed: ls %s", shipped);
+		else
+			report_hint(ctx->report, "Install it, or correct the path.");
 		return r;
 	}
 	if (S_ISDIR(st.st_mode))

@@ -45,18 +45,9 @@ int config_value_parse_schedule(const struct value_context *ctx, const char *tex
 
 int config_value_parse_soak(const struct value_context *ctx, const char *text, void *slot)
 {
-	uint64_t usec;
-	int r;
-
-	if (strcmp(text, "auto") == 0) {
-		*(uint64_t *)slot = VALUE_SOAK_AUTO;
-		return 0;
-	}
-	r = config_value_parse_span(ctx, text, &usec);
-	if (r < 0)
-		return r;
-	/* 0 stands for auto inside; nobody can tell a microsecond from none */
-	*(uint64_t *)slot = usec ? usec : 1;
+	if (strcmp(text, "auto") != 0)
+		return config_value_parse_span(ctx, text, slot);
+	*(uint64_t *)slot = VALUE_SOAK_AUTO;
 	return 0;
 }
 
@@ -278,24 +269,32 @@ static bool split_address(char *s, char **ret_host, char **ret_port)
 	return true;
 }
 
+static int refuse_address(const struct value_context *ctx, const char *text)
+{
+	(void)report_set(ctx->report, 0, "'%s' is not an address", text);
+	report_hint(ctx->report,
+		    "Write 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53; a name is not enough.");
+	return -EINVAL;
+}
+
 static int parse_address(const struct value_context *ctx, const char *text,
 			 struct config_address *ret)
 {
-	static const char hint[] = "Write 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53; a name "
-				   "is not enough.";
 	struct config_address a = { 0 };
 	char copy[VALUE_WORD_SIZE];
 	char *host, *port;
 	uint32_t number = 53;
 
 	if (strlen(text) >= sizeof(copy))
-		return config_value_refuse(ctx, "not an address", hint);
+		return refuse_address(ctx, text);
 	(void)snprintf(copy, sizeof(copy), "%s", text);
 	if (!split_address(copy, &host, &port))
-		return config_value_refuse(ctx, "not an address", hint);
-	if (port && (text_to_u32(port, &number) < 0 || number == 0 || number > 65535))
-		return config_value_refuse(ctx, "not a port",
-					   "A port is a number from 1 to 65535.");
+		return refuse_address(ctx, text);
+	if (port && (text_to_u32(port, &number) < 0 || number == 0 || number > 65535)) {
+		(void)report_set(ctx->report, 0, "'%s' has no port after the colon", text);
+		report_hint(ctx->report, "A port is a number from 1 to 65535.");
+		return -EINVAL;
+	}
 	if (inet_pton(AF_INET, host, &a.addr.in.sin_addr) == 1 && host == copy) {
 		a.addr.in.sin_family = AF_INET;
 		a.addr.in.sin_port = htons((uint16_t)number);
@@ -307,7 +306,7 @@ static int parse_address(const struct value_context *ctx, const char *text,
 		a.len = sizeof(a.addr.in6);
 		(void)snprintf(a.text, sizeof(a.text), "[%.45s]:%u", host, number);
 	} else {
-		return config_value_refuse(ctx, "not an address", hint);
+		return refuse_address(ctx, text);
 	}
 	*ret = a;
 	return 0;

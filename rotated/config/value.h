@@ -6,6 +6,7 @@
 #ifndef ROTATED_CONFIG_VALUE_H
 #define ROTATED_CONFIG_VALUE_H
 
+#include "base/clock.h"
 #include "rotated/config/config.h"
 
 /*
@@ -44,9 +45,11 @@ enum value_type {
 
 enum {
 	VALUE_LIST_MAX = 64,   /* items in a list */
-	VALUE_SOAK_AUTO = 0,   /* until rules.c resolves it */
 	VALUE_PATH_MAX = 4096, /* bytes, ROOT and NUL included */
 };
+
+/* What soak = auto is until rules.c resolves it. */
+#define VALUE_SOAK_AUTO USEC_NEVER
 
 /* A hundred years: sums of a few spans never overflow. */
 #define VALUE_SPAN_MAX (UINT64_C(36525) * 24 * 3600 * 1000000)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-2-Clause
+chmod o+w "$ROOT/etc/rotated/services.d"

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: BSD-2-Clause
+mkdir -p "$ROOT/hooks"
+ln -s nowhere "$ROOT/hooks/publish"

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# not even root can look into what is no directory
+printf x > "$ROOT/hooks"

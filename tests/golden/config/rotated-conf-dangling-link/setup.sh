@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-2-Clause
+ln -s nowhere "$ROOT/etc/rotated/rotated.conf"

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: BSD-2-Clause
+mkdir "$ROOT/etc/rotated/services.d"
+ln -s nowhere "$ROOT/etc/rotated/services.d/billing.conf"

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: BSD-2-Clause
+mkdir "$ROOT/etc/rotated/services.d"
+mkfifo "$ROOT/etc/rotated/services.d/billing.conf"
