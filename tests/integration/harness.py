@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import traceback
+from signal import SIGTERM  # a method below is called as the module is
 
 BUILD = os.path.abspath(os.environ.get("TOP_BUILDDIR", os.getcwd()))
 SOURCE = os.path.abspath(
@@ -170,7 +171,7 @@ class Process:
     def is_running(self):
         return self.popen.poll() is None
 
-    def stop(self, number=signal.SIGTERM):
+    def stop(self, number=SIGTERM):
         """Ends it and returns its exit code; SIGKILL when it does not listen."""
         if self.is_running():
             self.resume()
