@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rotated/door/hot.h"
+
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/secret.h"
+#include "base/socket.h"
+#include "rotated/door/authframe.h"
+#include "rotated/door/door.h"
+#include "rotated/door/muxframe.h"
+#include "wire/frame.h"
+
+enum {
+	EVENTS_MAX = 64,
+	ACCEPTS_MAX = 16,  /* in one go, so that a flood of them does not starve the others */
+	MESSAGES_MAX = 16, /* likewise, of one connection */
+};
+
+struct list {
+	struct connection *head, *tail; /* by rising deadline: every refresh goes to the tail */
+};
+
+/* What an epoll event points at. */
+struct source {
+	enum { SOURCE_LISTENER, SOURCE_CONNECTION } kind;
+	enum hot_protocol protocol;
+	int fd; /* -1: closed in this round, and freed at its end */
+};
+
+struct connection {
+	struct source source;
+	struct connection *prev, *next;
+	uint64_t deadline;
+	struct secret *input; /* HOT_MUX: what has come so far */
+	size_t input_len;
+};
+
+/* S->kind must be SOURCE_CONNECTION. */
+static struct connection *connection_of(struct source *s)
+{
+	void *p = (char *)s - offsetof(struct connection, source);
+
+	return p;
+}
+
+struct hot {
+	struct door *door; /* borrowed */
+	int epoll_fd;
+	size_t n, max;
+	struct source listeners[HOT_PROTOCOL_MAX_];
+	bool is_paused; /* accept() failed for want of something; the sweep tries again */
+	struct list lists[HOT_PROTOCOL_MAX_];
+	struct connection *dead;
+	struct secret *frame; /* FRAME_MAX bytes, for one HOT_AUTH request at a time */
+};
+
+static void list_remove(struct list *l, struct connection *c)
+{
+	*(c->prev ? &c->prev->next : &l->head) = c->next;
+	*(c->next ? &c->next->prev : &l->tail) = c->prev;
+	c->prev = c->next = NULL;
+}
+
+static void list_append(struct list *l, struct connection *c)
+{
+	c->prev = l->tail;
+	c->next = NULL;
+	*(l->tail ? &l->tail->next : &l->head) = c;
+	l->tail = c;
+}
+
+static uint64_t patience(enum hot_protocol protocol)
+{
+	return (protocol == HOT_AUTH ? HOT_AUTH_IDLE_SEC : HOT_MUX_WHOLE_SEC) * USEC_PER_SEC;
+}
+
+static void refresh(struct hot *h, struct connection *c)
+{
+	struct list *l = &h->lists[c->source.protocol];
+
+	list_remove(l, c);
+	c->deadline = clock_monotonic() + patience(c->source.protocol);
+	list_append(l, c);
+}
+
+/* Events of the current round may still point at C, so it is buried at the round's end. */
+static void connection_close(struct hot *h, struct connection *c)
+{
+	list_remove(&h->lists[c->source.protocol], c);
+	closep(&c->source.fd); /* which takes it out of the epoll set */
+	c->source.fd = -1;
+	secret_free(steal_ptr(c->input));
+	h->n--;
+	c->next = h->dead;
+	h->dead = c;
+}
+
+static void bury(struct hot *h)
+{
+	while (h->dead) {
+		struct connection *c = h->dead;
+
+		h->dead = c->next;
+		free(c);
+	}
+}
+
+static int watch(struct hot *h, struct source *s)
+{
+	struct epoll_event e = { .events = EPOLLIN, .data.ptr = s };
+
+	return epoll_ctl(h->epoll_fd, EPOLL_CTL_ADD, s->fd, &e) < 0 ? -errno : 0;
+}
+
+static void set_paused(struct hot *h, bool is_paused)
+{
+	h->is_paused = is_paused;
+	for (size_t i = 0; i < HOT_PROTOCOL_MAX_; i++) {
+		struct epoll_event e = { .events = is_paused ? 0 : EPOLLIN,
+					 .data.ptr = &h->listeners[i] };
+
+		if (h->listeners[i].fd >= 0 &&
+		    epoll_ctl(h->epoll_fd, EPOLL_CTL_MOD, h->listeners[i].fd, &e) < 0)
+			door_complain(h->door, "cannot watch a listening socket: %s",
+				      strerrordesc_np(errno));
+	}
+}
+
+/* Takes FD over. -ENOMEM and the like leave it closed. */
+static int adopt(struct hot *h, enum hot_protocol protocol, int fd)
+{
+	struct connection *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c) {
+		closep(&fd);
+		return -ENOMEM;
+	}
+	c->source.kind = SOURCE_CONNECTION;
+	c->source.protocol = protocol;
+	c->source.fd = fd;
+	c->deadline = clock_monotonic() + patience(protocol);
+	list_append(&h->lists[protocol], c);
+	h->n++;
+	if (protocol == HOT_MUX) {
+		c->input = secret_alloc(MUX_REQUEST_MAX);
+		r = c->input ? 0 : -ENOMEM;
+	} else {
+		r = 0;
+	}
+	if (r == 0)
+		r = watch(h, &c->source);
+	if (r < 0)
+		connection_close(h, c);
+	return r;
+}
+
+static bool is_welcome(struct hot *h, int fd)
+{
+	struct socket_peer peer;
+	int r = socket_peer(fd, &peer);
+
+	if (r == 0 && door_allows(h->door, peer.uid))
+		return true;
+	if (r == 0)
+		door_complain(h->door, "uid %u is not in [door] peers: turned away",
+			      (unsigned)peer.uid);
+	return false;
+}
+
+/* An idle connection of the plugin's is the one to spare: a mux one has a login under way. */
+static void make_room(struct hot *h)
+{
+	struct connection *c = h->lists[HOT_AUTH].head;
+
+	if (!c)
+		c = h->lists[HOT_MUX].head;
+	if (c)
+		connection_close(h, c);
+}
+
+static void accept_some(struct hot *h, struct source *s)
+{
+	for (int i = 0; i < ACCEPTS_MAX; i++) {
+		int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
+			return;
+		if (fd < 0) {
+			door_complain(h->door, "cannot accept a connection: %s",
+				      strerrordesc_np(errno));
+			make_room(h);
+			set_paused(h, true);
+			return;
+		}
+		if (!is_welcome(h, fd)) {
+			closep(&fd);
+			continue;
+		}
+		if (h->n >= h->max)
+			make_room(h);
+		if (adopt(h, s->protocol, fd) < 0)
+			door_complain(h->door, "cannot keep a connection: out of memory");
+	}
+}
+
+/* A peer that does not read its answers is not waited for. */
+static bool send_now(int fd, const void *data, size_t len)
+{
+	return send(fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
+}
+
+/* One frame and its answer; false when the connection is of no more use. */
+static bool serve_frame(struct hot *h, int fd, const uint8_t *data, size_t len)
+{
+	cleanup_request struct door_request request = { .password = NULL };
+	cleanup_buf struct buf reply = BUF_INIT;
+	struct identity_answer answer;
+	struct door_verdict verdict;
+	int r;
+
+	r = authframe_parse(data, len, door_realms(h->door), &request);
+	if (r < 0) {
+		door_complain(h->door, "a request on the auth socket is malformed: %s",
+			      strerrordesc_np(-r));
+		return false;
+	}
+	verdict = door_answer(h->door, &request, &answer);
+	r = authframe_reply(&verdict, &reply);
+	explicit_bzero(&answer, sizeof(answer));
+	return r == 0 && send_now(fd, reply.data, reply.len);
+}
+
+static void serve_auth(struct hot *h, struct connection *c)
+{
+	uint8_t *data = secret_fill(h->frame);
+
+	for (int i = 0; i < MESSAGES_MAX; i++) {
+		ssize_t n = recv(c->source.fd, data, FRAME_MAX, MSG_TRUNC);
+		bool is_alive;
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			break;
+		is_alive = n > 0 && n <= FRAME_MAX &&
+			   serve_frame(h, c->source.fd, data, (size_t)n);
+		if (n > 0)
+			explicit_bzero(data, n < FRAME_MAX ? (size_t)n : FRAME_MAX);
+		if (!is_alive) {
+			connection_close(h, c);
+			return;
+		}
+	}
+	refresh(h, c);
+}
+
+static struct mux_slice mux_answer(struct hot *h, const struct mux_request *m)
+{
+	cleanup_request struct door_request request = { .password = NULL };
+	struct identity_answer answer;
+	struct door_verdict verdict;
+
+	if (muxframe_request(m, door_realms(h->door), &request) < 0)
+		return mux_reply_later();
+	verdict = door_answer(h->door, &request, &answer);
+	explicit_bzero(&answer, sizeof(answer));
+	switch (verdict.outcome) {
+	case DOOR_ACCEPT:
+		return mux_reply_ok();
+	case DOOR_REFUSE:
+		return mux_reply_no();
+	case DOOR_LATER:
+	case DOOR_OUTCOME_MAX_:
+		break;
+	}
+	return mux_reply_later();
+}
+
+/* What has come on a saslauthd connection: answer it, wait for more, or give up. */
+static void serve_mux(struct hot *h, struct connection *c)
+{
+	uint8_t *data = secret_fill(c->input);
+	ssize_t n = recv(c->source.fd, data + c->input_len, MUX_REQUEST_MAX - c->input_len, 0);
+	struct mux_request m;
+	int r;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		connection_close(h, c);
+		return;
+	}
+	c->input_len += (size_t)n;
+	r = mux_parse(data, c->input_len, &m);
+	if (r == -EAGAIN)
+		return;
+	if (r == 0) {
+		struct mux_slice reply = mux_answer(h, &m);
+
+		/* the connection ends here either way; a lost answer reads as "later" */
+		(void)send_now(c->source.fd, reply.data, reply.len);
+	} else {
+		door_complain(h->door, "a request on the mux socket is malformed");
+	}
+	connection_close(h, c);
+}
+
+static void serve_source(struct hot *h, struct source *s)
+{
+	if (s->fd < 0)
+		return; /* closed by an earlier event of this round */
+	if (s->kind == SOURCE_LISTENER)
+		accept_some(h, s);
+	else if (s->protocol == HOT_AUTH)
+		serve_auth(h, connection_of(s));
+	else
+		serve_mux(h, connection_of(s));
+}
+
+void hot_serve(struct hot *h)
+{
+	struct epoll_event events[EVENTS_MAX];
+	int n = epoll_wait(h->epoll_fd, events, EVENTS_MAX, 0);
+
+	for (int i = 0; i < n; i++)
+		serve_source(h, events[i].data.ptr);
+	bury(h);
+}
+
+void hot_sweep(struct hot *h, uint64_t now)
+{
+	for (size_t i = 0; i < HOT_PROTOCOL_MAX_; i++)
+		while (h->lists[i].head && h->lists[i].head->deadline <= now)
+			connection_close(h, h->lists[i].head);
+	bury(h);
+	if (h->is_paused)
+		set_paused(h, false);
+}
+
+bool hot_needs_sweep(const struct hot *h)
+{
+	return h->n > 0 || h->is_paused;
+}
+
+int hot_listen(struct hot *h, enum hot_protocol protocol, int fd)
+{
+	struct source *s = &h->listeners[protocol];
+
+	s->fd = fd;
+	return watch(h, s);
+}
+
+int hot_fd(const struct hot *h)
+{
+	return h->epoll_fd;
+}
+
+int hot_new(struct door *door, size_t connections_max, struct hot **ret)
+{
+	cleanup_(hot_freep) struct hot *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return -ENOMEM;
+	h->door = door;
+	h->max = connections_max;
+	h->epoll_fd = -1;
+	for (size_t i = 0; i < HOT_PROTOCOL_MAX_; i++)
+		h->listeners[i] = (struct source){ SOURCE_LISTENER, (enum hot_protocol)i, -1 };
+	h->frame = secret_alloc(FRAME_MAX);
+	if (!h->frame)
+		return -ENOMEM;
+	h->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (h->epoll_fd < 0)
+		return -errno;
+	*ret = steal_ptr(h);
+	return 0;
+}
+
+void hot_free(struct hot *h)
+{
+	if (!h)
+		return;
+	for (size_t i = 0; i < HOT_PROTOCOL_MAX_; i++) {
+		while (h->lists[i].head)
+			connection_close(h, h->lists[i].head);
+		closep(&h->listeners[i].fd);
+	}
+	bury(h);
+	closep(&h->epoll_fd);
+	secret_free(h->frame);
+	free(h);
+}
