@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Each check is shown something bad in a directory of its own, and must say so; and something
+good, and must not."""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SPDX = "/* SPDX-License-Identifier: BSD-2-Clause */\n"
+failed = 0
+
+
+def report(fine, sentence, output=""):
+    global failed
+    print("%s - %s" % ("ok" if fine else "not ok", sentence))
+    if not fine:
+        failed = 1
+        print(output)
+
+
+def run(check, directory):
+    command = os.path.join(HERE, check)
+    done = subprocess.run([sys.executable, command, directory], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+    return done.returncode, done.stdout + done.stderr
+
+
+def plant(directory, files):
+    for name, text in files.items():
+        path = os.path.join(directory, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+
+
+def case(check, files, expected, sentence):
+    """EXPECTED is a part of the finding, or None when all is well."""
+    with tempfile.TemporaryDirectory() as directory:
+        plant(directory, files)
+        status, output = run(check, directory)
+        if status == 77:
+            print("ok - %s # skipped: %s" % (sentence, output.strip()))
+        elif expected is None:
+            report(status == 0, sentence, output)
+        else:
+            report(status == 1 and expected in output, sentence, output)
+
+
+def layers():
+    check = "check-layers"
+    case(check, {"base/a.c": '#include <stdio.h>\n', "wire/b.c": '#include "base/a.h"\n'}, None,
+         "check-layers accepts an include from below")
+    case(check, {"base/a.c": '\n#include "wire/frame.h"\n'}, 'base/a.c:2: base may not include "wire/frame.h"',
+         "check-layers finds an include from above")
+    case(check, {"rotated/door/a.c": '#include "rotated/vault/v.h"\n'}, "rotated/door may not",
+         "check-layers finds an include from a sibling process")
+    case(check, {"saslplugin/a.c": '#include "keystore/store.h"\n'}, "saslplugin may not",
+         "check-layers finds the plugin looking into the keystore")
+    case(check, {"cli/a.c": '  # include "keystore/store.h"\n'}, "cli may not",
+         "check-layers finds an include that is written with blanks")
+    case(check, {"base/a.h": '#include "config.h"\n'}, "name its folder",
+         "check-layers finds config.h in a header")
+    case(check, {"base/a.h": "", "base/a.c": '#include <stdio.h>\n#include "base/a.h"\n'}, "its own header, not first",
+         "check-layers finds an own header that is not first")
+    case(check, {"rotated/new/a.c": ""}, "do not know the folder", "check-layers finds a folder without a layer")
+    case(check, {"base/b.h": "", "base/a.c": "#include <base/b.h>\n"}, "in quotes",
+         "check-layers finds a header of ours in angle brackets")
+
+
+def banned():
+    check = "check-banned"
+    case(check, {"base/a.c": 'x = strcpy(a, b);\n'}, "base/a.c:1: strcpy is banned", "check-banned finds strcpy")
+    case(check, {"cli/a.c": 'int n = atoi (s);\n'}, "atoi is banned", "check-banned finds a call with a blank")
+    case(check, {"base/a.c": '/*\n */ system("x");\n'}, "base/a.c:2: system", "check-banned counts lines in comments")
+    case(check, {"base/a.c": 'p = realpath(a, NULL);\n'}, "realpath", "check-banned finds realpath without a buffer")
+    case(check, {"base/a.c": '/* strcpy(a) */ char *s = "system(1)"; // gets(x)\n'}, None,
+         "check-banned passes over comments and strings")
+    case(check, {"base/a.c": 'my_system(1); operand(2); x->system(3);\n'}, None,
+         "check-banned passes over names that only look alike")
+    case(check, {"tests/unit/a.c": 'system("x");\n'}, None, "check-banned leaves the tests alone")
+
+
+def spdx():
+    check = "check-spdx"
+    case(check, {"base/a.c": SPDX}, None, "check-spdx accepts a file with the line")
+    case(check, {"base/a.c": "int x;\n"}, "base/a.c:1", "check-spdx finds a source without the line")
+    case(check, {"hooks/do": "#!/bin/sh\n\n\n\n# SPDX-License-Identifier: BSD-2-Clause\n"}, "hooks/do:1",
+         "check-spdx finds a script that says it too late")
+    case(check, {"units/a.service": "[Unit]\n"}, "units/a.service:1", "check-spdx finds a unit without the line")
+    case(check, {"tests/fuzz/corpus/x/a.c": "x"}, None, "check-spdx leaves data alone")
+
+
+def size():
+    check = "check-size"
+    long_body = "int f(void)\n{\n" + "\tg();\n" * 80 + "}\n"
+    case(check, {"base/a.c": long_body}, "base/a.c:1: f() has 83 lines", "check-size finds a long function")
+    case(check, {"base/a.c": "int f(int a, int b, int c, int d, int e, int g)\n{\n\treturn 0;\n}\n"},
+         "f() has 6 parameters", "check-size finds a sixth parameter")
+    case(check, {"base/a.c": "int f(int a, int (*b)(int, int), int c, int d, int e)\n{\n\treturn 0;\n}\n"}, None,
+         "check-size does not count the parameters of a parameter")
+    case(check, {"base/a.c": "int f(void *a, sasl_server_params_t *b, int c, int d, int e, int g)\n{\n\treturn 0;\n}\n"},
+         None, "check-size accepts a callback of libsasl")
+    case(check, {"base/a.c": "int x;\n" * 601}, "601 lines", "check-size finds a long file")
+
+
+def config_man():
+    check = "check-config-man"
+    row = 'KEY(door, mode, MODE, "0660", MAIN, RESTART,\n    "text")\n'
+    page = '.Sh KEYS OF ROTATED.CONF\n.Ss [door]\n.Bl\n.It Ic mode = Ar mode\n.Em restart .\nThe default is\n.Ql 0660 .\n.El\n'
+
+    def both(table, text):
+        return {"rotated/config/keys.def": table, "man/rotated.conf.5": text}
+    case(check, both(row, page), None, "check-config-man accepts a page that agrees")
+    case(check, both(row, ""), "[door] mode is in keys.def and not here", "check-config-man finds a key without text")
+    case(check, both(row, page.replace(".El", ".It Ic colour\n.El")), "man/rotated.conf.5:8: [door] colour is not in keys.def",
+         "check-config-man finds text without a key")
+    case(check, both(row, page.replace("0660", "0600")), "the default is 0660", "check-config-man finds another default")
+    case(check, both(row, page.replace(".Em restart .\n", "")), "restart", "check-config-man finds a missing restart")
+    case(check, both(row, page.replace("ROTATED.CONF", "SERVICES.D")), "wrong heading",
+         "check-config-man finds a key under the wrong heading")
+    case(check, both(row + "KEY(door,)\n", page), "understood", "check-config-man finds a row that it cannot read")
+
+
+def compiled(name, source, flags, sentence, expected, makefile=None):
+    """One program or plugin made from SOURCE, as check-symbols would find it after a build."""
+    with tempfile.TemporaryDirectory() as directory:
+        plugin = name.endswith(".so")
+        words = name[:-3] + ".la" if plugin else "bin/" + name + "$(EXEEXT)"
+        target = os.path.join(directory, ".libs" if plugin else "bin", name)
+        plant(directory, {"a.c": source,
+                          "Makefile": makefile or "%s = \\\n\t%s\n" % ("sasl_LTLIBRARIES" if plugin else "sbin_PROGRAMS", words)})
+        os.makedirs(os.path.dirname(target))
+        subprocess.run(["cc", "-w", "-o", target, os.path.join(directory, "a.c"), "-Wl,--no-as-needed"]
+                       + (["-shared", "-fPIC"] if plugin else []) + flags, check=True)
+        status, output = run("check-symbols", directory)
+        report(status == (1 if expected else 0) and (not expected or expected in output), sentence, output)
+
+
+def powers():
+    if not shutil.which("cc"):
+        print("ok - check-symbols # skipped: no C compiler")
+        return
+    main = "int main(void) { %s; return 0; }\n"
+    compiled("rotated-auth", main % "", [], "check-symbols accepts a program without powers", None)
+    compiled("rotated-auth", main % "", ["-lcrypto"], "check-symbols finds a library that the door may not link",
+             "rotated-auth links libcrypto")
+    compiled("rotated", main % "execv(0, 0)", [], "check-symbols finds the vault running programs",
+             "rotated imports execv")
+    compiled("rotated", main % "getaddrinfo(0, 0, 0, 0)", [], "check-symbols finds the vault resolving names",
+             "rotated imports getaddrinfo")
+    compiled("rotated-worker", main % "", ["-lsodium"], "check-symbols finds the hands with the keystore's library",
+             "rotated-worker links libsodium")
+    entry = "int sasl_auxprop_plug_init(void) { return 0; } int sasl_server_plug_init(void) { return 0; }\n"
+    compiled("librotated.so", entry, [], "check-symbols accepts a plugin with its two entry points", None)
+    compiled("librotated.so", entry + "int more(void) { return 0; }\n", [], "check-symbols finds a third export",
+             "librotated.so exports more")
+    compiled("librotated.so", "int sasl_server_plug_init(void) { return 0; }\n", [],
+             "check-symbols finds an entry point that is missing", "does not export sasl_auxprop_plug_init")
+    compiled("librotated.so", entry, ["-lsystemd"], "check-symbols finds a plugin that links more",
+             "librotated.so links libsystemd")
+    compiled("rotated", main % "", [], "check-symbols finds a program that was not built", "not built",
+             "sbin_PROGRAMS = elsewhere/rotated\n")
+
+
+def main():
+    for group in (layers, banned, spdx, size, config_man, powers):
+        group()
+    return failed
+
+
+sys.exit(main())
