@@ -98,7 +98,7 @@ static int fail_talk(struct cli *c, int error)
 		(void)report_set(&r, error, "rotated closed the connection without an answer");
 	else if (error == -EBADMSG || error == -EPROTO)
 		(void)report_set(&r, error,
-				 "rotated gave an answer that this rotatectl does not know");
+				 "rotated gave an answer that is not understood here");
 	else
 		(void)report_set(&r, error, "cannot speak to rotated: %s", strerror(-error));
 	report_hint(&r, *cli_root(c) ? "look at what rotated says on its standard error"

@@ -300,7 +300,7 @@ static void an_answer_of_another_shape_is_refused(void **state)
 		run(*state, "--root @ status", "", &r);
 		fake_vault_stop(pid);
 		assert_int_equal(r.exit_code, CLI_AGAIN);
-		assert_holds(&r.err, "an answer that this rotatectl does not know");
+		assert_holds(&r.err, "an answer that is not understood here");
 	}
 }
 
