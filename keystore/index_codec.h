@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The verifier index as bytes (docs/keystore-format.md, "Index"). Pure. */
+#ifndef KEYSTORE_INDEX_CODEC_H
+#define KEYSTORE_INDEX_CODEC_H
+
+#include "keystore/keys.h"
+#include "keystore/verifier.h"
+
+enum {
+	INDEX_HEAD_LEN = 8,
+	INDEX_BLOCK = 64,
+	INDEX_ENTRY_PLAIN_MAX = 1088, /* 19 + 63 + 8 * 120, padded */
+	INDEX_ENTRY_MAX =
+		INDEX_HEAD_LEN + SEAL_NONCE_LEN + INDEX_ENTRY_PLAIN_MAX + SEAL_TAG_LEN,
+	INDEX_META_PLAIN_LEN = 32,
+	INDEX_META_LEN = INDEX_HEAD_LEN + SEAL_NONCE_LEN + INDEX_META_PLAIN_LEN + SEAL_TAG_LEN,
+};
+
+/* The LMDB key of a login. */
+void index_hash_login(const struct verifier_keys *keys, const char *login,
+		      uint8_t out[static SEAL_HASH_LEN]);
+
+/* True when the entry has a service, and 1 to VERIFIER_VERSIONS_MAX versions within bounds. */
+bool index_entry_valid(const struct verifier_entry *entry);
+
+/* Seals ENTRY, which must be valid, for the key HASH; returns the length. */
+size_t index_entry_seal(const struct verifier_keys *keys,
+			const uint8_t hash[static SEAL_HASH_LEN],
+			const uint8_t nonce[static SEAL_NONCE_LEN],
+			const struct verifier_entry *entry,
+			uint8_t out[static INDEX_ENTRY_MAX]);
+/* -EBADMSG. */
+must_check int index_entry_open(const struct verifier_keys *keys,
+				const uint8_t hash[static SEAL_HASH_LEN], struct span value,
+				struct verifier_entry *ret);
+/* The plaintext alone; what index_entry_open() ends with. */
+must_check int index_entry_decode(struct span padded, struct verifier_entry *ret);
+
+struct index_meta {
+	uint64_t txid;	/* of the store, that the active table reflects */
+	uint8_t active; /* which of the two tables is in use: 0 or 1 */
+	bool complete;	/* false: neither is */
+};
+
+void index_meta_seal(const struct verifier_keys *keys,
+		     const uint8_t nonce[static SEAL_NONCE_LEN], const struct index_meta *m,
+		     uint8_t out[static INDEX_META_LEN]);
+must_check int index_meta_open(const struct verifier_keys *keys, struct span value,
+			       struct index_meta *ret);
+
+#endif

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fs.h"
+#include "keystore/db.h"
+#include "keystore/index.h"
+#include "keystore/index_codec.h"
+
+struct index_reader {
+	char dir[PATH_MAX];
+	char file[PATH_MAX];
+	const struct verifier_keys *keys;
+	MDB_env *db;  /* NULL while there is nothing to open */
+	MDB_txn *txn; /* reset between lookups: an idle one would hold old pages for ever */
+	MDB_dbi meta;
+	MDB_dbi tables[2];
+	dev_t dev; /* which file is mapped */
+	ino_t ino;
+};
+
+int index_reader_new(const char *dir, const struct verifier_keys *keys,
+		     struct index_reader **ret)
+{
+	struct index_reader *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return -ENOMEM;
+	r->keys = keys;
+	if (snprintf(r->dir, sizeof(r->dir), "%s", dir) >= (int)sizeof(r->dir) ||
+	    fs_join(r->dir, "data.mdb", r->file, sizeof(r->file)) < 0) {
+		free(r);
+		return -ENAMETOOLONG;
+	}
+	*ret = r;
+	return 0;
+}
+
+static void close_db(struct index_reader *r)
+{
+	if (r->txn)
+		mdb_txn_abort(r->txn);
+	if (r->db)
+		mdb_env_close(r->db);
+	r->txn = NULL;
+	r->db = NULL;
+}
+
+void index_reader_free(struct index_reader *r)
+{
+	if (!r)
+		return;
+	close_db(r);
+	free(r);
+}
+
+static int open_tables(struct index_reader *r)
+{
+	cleanup_db_txn MDB_txn *txn = NULL;
+	int rc = mdb_txn_begin(r->db, NULL, MDB_RDONLY, &txn);
+
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, "meta", 0, &r->meta);
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, "a", 0, &r->tables[0]);
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, "b", 0, &r->tables[1]);
+	if (rc == 0)
+		rc = mdb_txn_commit(steal_ptr(txn)); /* keeps the handles */
+	return rc == MDB_NOTFOUND ? -EAGAIN : db_error(rc);
+}
+
+static int open_env(struct index_reader *r)
+{
+	int rc = mdb_env_create(&r->db);
+
+	if (rc == 0)
+		rc = mdb_env_set_maxdbs(r->db, 3);
+	if (rc == 0)
+		rc = mdb_env_open(r->db, r->dir, MDB_RDONLY | MDB_NOTLS, 0);
+	/* between the making of the file and the first transaction in it */
+	if (rc == ENOENT || rc == MDB_INVALID)
+		return -EAGAIN;
+	return db_error(rc);
+}
+
+static int open_db(struct index_reader *r, const struct stat *st)
+{
+	int n;
+
+	n = open_env(r);
+	if (n == 0)
+		n = open_tables(r);
+	if (n == 0)
+		n = db_error(mdb_txn_begin(r->db, NULL, MDB_RDONLY, &r->txn));
+	if (n < 0) {
+		close_db(r);
+		return n;
+	}
+	mdb_txn_reset(r->txn);
+	r->dev = st->st_dev;
+	r->ino = st->st_ino;
+	return 0;
+}
+
+/* The vault may have made the index anew; the old file is then still mapped here, and stays as
+ * it was for ever. */
+static int ensure_db(struct index_reader *r)
+{
+	struct stat st;
+
+	if (stat(r->file, &st) < 0) {
+		int err = errno;
+
+		close_db(r);
+		return err == ENOENT ? -EAGAIN : -err;
+	}
+	if (r->db && r->dev == st.st_dev && r->ino == st.st_ino)
+		return 0;
+	close_db(r);
+	return open_db(r, &st);
+}
+
+static int begin(struct index_reader *r)
+{
+	int rc;
+	int n = ensure_db(r);
+
+	if (n < 0)
+		return n;
+	rc = mdb_txn_renew(r->txn);
+	if (rc == MDB_MAP_RESIZED) { /* the vault has grown the map */
+		rc = mdb_env_set_mapsize(r->db, 0);
+		if (rc == 0)
+			rc = mdb_txn_renew(r->txn);
+	}
+	return db_error(rc);
+}
+
+static int read_meta(struct index_reader *r, struct index_meta *ret)
+{
+	MDB_val key = db_val(SPAN_STRING("META"));
+	MDB_val value;
+	int n = db_error(mdb_get(r->txn, r->meta, &key, &value));
+
+	if (n == 0)
+		n = index_meta_open(r->keys, db_span(&value), ret);
+	if (n < 0)
+		return n == -ENOENT ? -EAGAIN : n;
+	return ret->complete ? 0 : -EAGAIN;
+}
+
+static int lookup(struct index_reader *r, const uint8_t hash[static SEAL_HASH_LEN],
+		  struct verifier_entry *ret)
+{
+	MDB_val key = db_val(SPAN_OF(hash, SEAL_HASH_LEN));
+	struct index_meta meta;
+	MDB_val value;
+	int n;
+
+	n = read_meta(r, &meta);
+	if (n < 0)
+		return n;
+	n = db_error(mdb_get(r->txn, r->tables[meta.active], &key, &value));
+	if (n < 0)
+		return n;
+	if (value.mv_size == 0)
+		return -ENOENT; /* removed while the table was being built */
+	return index_entry_open(r->keys, hash, db_span(&value), ret);
+}
+
+int index_get(struct index_reader *r, const char *login, struct verifier_entry *ret)
+{
+	uint8_t hash[SEAL_HASH_LEN];
+	int n;
+
+	index_hash_login(r->keys, login, hash);
+	n = begin(r);
+	if (n < 0)
+		return n;
+	n = lookup(r, hash, ret);
+	mdb_txn_reset(r->txn);
+	return n;
+}
+
+int index_reader_txid(struct index_reader *r, uint64_t *ret)
+{
+	struct index_meta meta;
+	int n = begin(r);
+
+	if (n < 0)
+		return n;
+	n = read_meta(r, &meta);
+	mdb_txn_reset(r->txn);
+	if (n == 0)
+		*ret = meta.txid;
+	return n;
+}

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fs.h"
+#include "keystore/db.h"
+#include "keystore/index.h"
+#include "keystore/index_codec.h"
+
+#define MAP_SIZE_FIRST (UINT64_C(256) * 1024 * 1024)
+#define MAP_AHEAD      (UINT64_C(64) * 1024 * 1024)
+
+enum { DIR_MODE = 0750, DATA_MODE = 0640, LOCK_MODE = 0660, CHANGE_ROOM = 16 * 1024 };
+
+struct index_writer {
+	char dir[PATH_MAX];
+	struct index_options options;
+	struct rng rng;
+	MDB_env *db;
+	MDB_dbi meta_db;
+	MDB_dbi tables[2];
+	MDB_txn *txn; /* NULL when nothing is pending */
+	unsigned changes;
+	int failed;	 /* a failure that spoils the pending transaction */
+	bool rebuilding; /* the other table is being filled */
+	struct index_meta meta;
+};
+
+static MDB_dbi active(const struct index_writer *w)
+{
+	return w->tables[w->meta.active];
+}
+
+static MDB_dbi other(const struct index_writer *w)
+{
+	return w->tables[!w->meta.active];
+}
+
+static int open_tables(struct index_writer *w)
+{
+	cleanup_db_txn MDB_txn *txn = NULL;
+	int rc = mdb_txn_begin(w->db, NULL, 0, &txn);
+
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &w->meta_db);
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, "a", MDB_CREATE, &w->tables[0]);
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, "b", MDB_CREATE, &w->tables[1]);
+	if (rc == 0)
+		rc = mdb_txn_commit(steal_ptr(txn));
+	return db_error(rc);
+}
+
+static void close_env(struct index_writer *w)
+{
+	if (w->db)
+		mdb_env_close(w->db);
+	w->db = NULL;
+}
+
+static int open_env(struct index_writer *w)
+{
+	int dead;
+	int rc;
+	int r;
+
+	rc = mdb_env_create(&w->db);
+	if (rc == 0)
+		rc = mdb_env_set_maxdbs(w->db, 3);
+	if (rc == 0)
+		rc = mdb_env_set_mapsize(w->db, MAP_SIZE_FIRST);
+	if (rc == 0)
+		rc = mdb_env_open(w->db, w->dir, MDB_NOTLS, DATA_MODE);
+	if (rc == 0)
+		rc = mdb_reader_check(w->db, &dead);
+	r = rc ? db_error(rc) : open_tables(w);
+	if (r < 0)
+		close_env(w);
+	return r;
+}
+
+static int in_dir(const struct index_writer *w, const char *name, char path[static PATH_MAX])
+{
+	return fs_join(w->dir, name, path, PATH_MAX);
+}
+
+/* Damaged beyond opening: it holds nothing that the store does not. */
+static int start_anew(struct index_writer *w)
+{
+	static const char *const names[] = { "data.mdb", "lock.mdb" };
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		int r = in_dir(w, names[i], path);
+
+		if (r < 0)
+			return r;
+		if (unlink(path) < 0 && errno != ENOENT)
+			return -errno;
+	}
+	return open_env(w);
+}
+
+static int give(const char *path, gid_t group, mode_t mode)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	if (group != (gid_t)-1 && st.st_gid != group && chown(path, (uid_t)-1, group) < 0)
+		return -errno;
+	if ((st.st_mode & 07777) != mode && chmod(path, mode) < 0)
+		return -errno;
+	return 0;
+}
+
+static int set_modes(const struct index_writer *w, struct report *report)
+{
+	static const struct {
+		const char *name;
+		mode_t mode;
+	} files[] = { { "", DIR_MODE }, { "data.mdb", DATA_MODE }, { "lock.mdb", LOCK_MODE } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		char path[PATH_MAX];
+		int r = in_dir(w, files[i].name, path);
+
+		if (r == 0)
+			r = give(path, w->options.group, files[i].mode);
+		if (r == 0)
+			continue;
+		(void)report_set(report, r, "cannot give %s to the door's group: %s", path,
+				 strerrordesc_np(-r));
+		report_hint(report, "is this user a member of group %u?",
+			    (unsigned)w->options.group);
+		return r;
+	}
+	return 0;
+}
+
+static int load_meta(struct index_writer *w)
+{
+	cleanup_db_txn MDB_txn *txn = NULL;
+	MDB_val key = db_val(SPAN_STRING("META"));
+	MDB_val value;
+	int r;
+
+	r = db_error(mdb_txn_begin(w->db, NULL, MDB_RDONLY, &txn));
+	if (r < 0)
+		return r;
+	r = db_error(mdb_get(txn, w->meta_db, &key, &value));
+	if (r == 0)
+		r = index_meta_open(w->options.keys, db_span(&value), &w->meta);
+	if (r == -ENOENT || r == -EBADMSG) /* none, or another keystore's: to be rebuilt */
+		w->meta = (struct index_meta){ .complete = false };
+	return r == -ENOENT || r == -EBADMSG ? 0 : r;
+}
+
+int index_writer_open(const char *dir, const struct index_options *options,
+		      struct index_writer **ret, struct report *report)
+{
+	cleanup_index_writer struct index_writer *w = calloc(1, sizeof(*w));
+	int r;
+
+	if (!w)
+		return report_set(report, -ENOMEM, "out of memory");
+	w->options = *options;
+	w->rng = (struct rng){ options->random, options->random_context };
+	if (snprintf(w->dir, sizeof(w->dir), "%s", dir) >= (int)sizeof(w->dir))
+		return report_set(report, -ENAMETOOLONG, "%s: name too long", dir);
+	r = fs_make_dirs(w->dir, DIR_MODE);
+	if (r < 0)
+		return db_report(report, r, "cannot make", w->dir);
+	r = open_env(w);
+	if (r == -EBADMSG || r == -EINVAL)
+		r = start_anew(w);
+	if (r == 0)
+		r = load_meta(w);
+	if (r < 0)
+		return db_report(report, r, "cannot open", w->dir);
+	r = set_modes(w, report);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(w);
+	return 0;
+}
+
+void index_writer_close(struct index_writer *w)
+{
+	if (!w)
+		return;
+	index_abort(w);
+	close_env(w);
+	free(w);
+}
+
+int index_writer_txid(struct index_writer *w, uint64_t *ret)
+{
+	if (!w->meta.complete)
+		return -EAGAIN;
+	*ret = w->meta.txid;
+	return 0;
+}
+
+void index_abort(struct index_writer *w)
+{
+	if (w->txn)
+		mdb_txn_abort(w->txn);
+	w->txn = NULL;
+	w->changes = 0;
+	w->failed = 0;
+}
+
+/* Begins the pending transaction if there is none, and counts one change in it. */
+static int pend(struct index_writer *w)
+{
+	int r;
+
+	if (w->changes >= INDEX_BATCH_MAX)
+		return -E2BIG;
+	if (!w->txn) {
+		r = db_grow(w->db, MAP_AHEAD);
+		if (r == 0)
+			r = db_error(mdb_txn_begin(w->db, NULL, 0, &w->txn));
+		if (r < 0)
+			return r;
+	}
+	w->changes++;
+	return 0;
+}
+
+static int keep_failure(struct index_writer *w, int r)
+{
+	if (r < 0 && !w->failed)
+		w->failed = r;
+	return r;
+}
+
+static int store(struct index_writer *w, MDB_dbi table, struct span hash, struct span value)
+{
+	MDB_val key = db_val(hash);
+	MDB_val data = db_val(value);
+
+	return keep_failure(w, db_error(mdb_put(w->txn, table, &key, &data, 0)));
+}
+
+static size_t seal_entry(struct index_writer *w, const uint8_t *hash,
+			 const struct verifier_entry *entry,
+			 uint8_t value[static INDEX_ENTRY_MAX])
+{
+	uint8_t nonce[SEAL_NONCE_LEN];
+
+	rng_fill(&w->rng, nonce, sizeof(nonce));
+	return index_entry_seal(w->options.keys, hash, nonce, entry, value);
+}
+
+static int check_login(const char *login)
+{
+	return login[0] && strnlen(login, VERIFIER_LOGIN_MAX + 1) <= VERIFIER_LOGIN_MAX
+		       ? 0
+		       : -EINVAL;
+}
+
+int index_put(struct index_writer *w, const char *login, const struct verifier_entry *entry)
+{
+	uint8_t value[INDEX_ENTRY_MAX];
+	uint8_t hash[SEAL_HASH_LEN];
+	size_t len;
+	int r;
+
+	if (check_login(login) < 0 || !index_entry_valid(entry))
+		return -EINVAL;
+	if (!w->meta.complete && !w->rebuilding)
+		return -EAGAIN;
+	r = pend(w);
+	if (r < 0)
+		return r;
+	index_hash_login(w->options.keys, login, hash);
+	len = seal_entry(w, hash, entry, value);
+	if (w->meta.complete)
+		r = store(w, active(w), SPAN(hash), SPAN_OF(value, len));
+	if (r == 0 && w->rebuilding)
+		r = store(w, other(w), SPAN(hash), SPAN_OF(value, len));
+	return r;
+}
+
+int index_remove(struct index_writer *w, const char *login)
+{
+	uint8_t hash[SEAL_HASH_LEN];
+	MDB_val key = db_val(SPAN(hash));
+	int r;
+
+	if (check_login(login) < 0)
+		return -EINVAL;
+	if (!w->meta.complete && !w->rebuilding)
+		return -EAGAIN;
+	r = pend(w);
+	if (r < 0)
+		return r;
+	index_hash_login(w->options.keys, login, hash);
+	if (w->meta.complete)
+		r = db_error(mdb_del(w->txn, active(w), &key, NULL));
+	if (r < 0 && r != -ENOENT)
+		return keep_failure(w, r);
+	/* an empty value keeps index_rebuild_put() from bringing it back */
+	return w->rebuilding ? store(w, other(w), SPAN(hash), SPAN_OF(hash, 0)) : 0;
+}
+
+static int put_meta(struct index_writer *w, const struct index_meta *meta)
+{
+	uint8_t nonce[SEAL_NONCE_LEN];
+	uint8_t value[INDEX_META_LEN];
+
+	rng_fill(&w->rng, nonce, sizeof(nonce));
+	index_meta_seal(w->options.keys, nonce, meta, value);
+	return store(w, w->meta_db, SPAN_STRING("META"), SPAN(value));
+}
+
+/* Ends the pending transaction, with META in it when META is not NULL. */
+static int finish(struct index_writer *w, const struct index_meta *meta, struct report *report)
+{
+	int dead;
+	int r = w->failed;
+
+	if (r == 0)
+		r = db_check_room(w->dir, (w->changes + 16ULL) * CHANGE_ROOM, report);
+	else
+		(void)db_report(report, r, "cannot change", w->dir);
+	if (r < 0) {
+		index_abort(w);
+		return r;
+	}
+	/* a door that died in a lookup must not keep old pages from being used again */
+	r = db_error(mdb_reader_check(w->db, &dead));
+	if (r == 0 && meta)
+		r = put_meta(w, meta);
+	if (r < 0)
+		index_abort(w);
+	else
+		r = db_error(mdb_txn_commit(steal_ptr(w->txn)));
+	w->changes = 0;
+	if (r == 0 && meta)
+		w->meta = *meta;
+	return db_report(report, r, "cannot change", w->dir);
+}
+
+/* For what changes META alone. */
+static int ensure_txn(struct index_writer *w, struct report *report)
+{
+	int r;
+
+	if (w->txn)
+		return 0;
+	r = db_grow(w->db, MAP_AHEAD);
+	if (r == 0)
+		r = db_error(mdb_txn_begin(w->db, NULL, 0, &w->txn));
+	return db_report(report, r, "cannot change", w->dir);
+}
+
+int index_commit(struct index_writer *w, uint64_t txid, struct report *report)
+{
+	struct index_meta meta = w->meta;
+	int r = ensure_txn(w, report);
+
+	if (r < 0)
+		return r;
+	meta.txid = txid;
+	return finish(w, &meta, report);
+}
+
+/* ---- rebuilding ---- */
+
+int index_rebuild_begin(struct index_writer *w, struct report *report)
+{
+	struct index_meta meta;
+	int r;
+
+	w->rebuilding = false;
+	r = ensure_txn(w, report);
+	if (r == 0)
+		r = keep_failure(w, db_error(mdb_drop(w->txn, other(w), 0)));
+	if (r == 0 && !w->meta.complete)
+		r = keep_failure(w, db_error(mdb_drop(w->txn, active(w), 0)));
+	if (r < 0) {
+		index_abort(w);
+		return db_report(report, r, "cannot rebuild", w->dir);
+	}
+	/* with META, so that one of another keystore gives way to "not built yet" */
+	meta = w->meta;
+	r = finish(w, &meta, report);
+	w->rebuilding = r == 0;
+	return r;
+}
+
+int index_rebuild_put(struct index_writer *w, const char *login,
+		      const struct verifier_entry *entry)
+{
+	uint8_t value[INDEX_ENTRY_MAX];
+	uint8_t hash[SEAL_HASH_LEN];
+	MDB_val key = db_val(SPAN(hash));
+	MDB_val data;
+	int r;
+
+	if (check_login(login) < 0 || !index_entry_valid(entry) || !w->rebuilding)
+		return -EINVAL;
+	r = pend(w);
+	if (r < 0)
+		return r;
+	index_hash_login(w->options.keys, login, hash);
+	data = db_val(SPAN_OF(value, seal_entry(w, hash, entry, value)));
+	r = db_error(mdb_put(w->txn, other(w), &key, &data, MDB_NOOVERWRITE));
+	return r == -EEXIST ? 0 : keep_failure(w, r);
+}
+
+int index_rebuild_flush(struct index_writer *w, struct report *report)
+{
+	return w->txn ? finish(w, NULL, report) : 0;
+}
+
+int index_rebuild_finish(struct index_writer *w, uint64_t txid, struct report *report)
+{
+	const struct index_meta meta = {
+		.txid = txid,
+		.active = !w->meta.active,
+		.complete = true,
+	};
+	MDB_dbi old = active(w);
+	int r;
+
+	if (!w->rebuilding)
+		return report_set(report, -EINVAL, "no rebuild is under way");
+	r = ensure_txn(w, report);
+	if (r < 0)
+		return r;
+	r = keep_failure(w, db_error(mdb_drop(w->txn, old, 0)));
+	if (r < 0) {
+		index_abort(w);
+		return db_report(report, r, "cannot rebuild", w->dir);
+	}
+	r = finish(w, &meta, report);
+	if (r == 0)
+		w->rebuilding = false;
+	return r;
+}

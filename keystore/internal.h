@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The handle's inside, for the files of this folder that share it: keystore.c opens and closes,
+ * unlock.c holds the keys, state.c META and anchor, store.c reads, txn.c changes. */
+#ifndef KEYSTORE_INTERNAL_H
+#define KEYSTORE_INTERNAL_H
+
+#include <limits.h>
+
+#include "keystore/anchor.h"
+#include "keystore/db.h"
+#include "keystore/keyring.h"
+#include "keystore/keystore.h"
+#include "keystore/meta.h"
+#include "keystore/record.h"
+
+#define KEYRING_NAME	  "keyring"
+#define KEYRING_PREV_NAME "keyring.prev"
+#define ANCHOR_NAME	  "anchor"
+#define STORE_NAME	  "store"
+
+struct keystore {
+	char dir[PATH_MAX];
+	char store_dir[PATH_MAX];
+	int dirfd; /* carries the lock that keeps other processes out */
+	struct clock clock;
+	struct rng rng;
+	uint64_t pwhash_ops;
+	uint64_t pwhash_mem;
+
+	struct buf ring_bytes;
+	struct keyring_file file; /* borrows from ring_bytes */
+	bool from_prev;		  /* ring_bytes came from keyring.prev */
+
+	MDB_env *db;
+	MDB_dbi cur;
+	MDB_dbi hist;
+	MDB_dbi meta_db;
+
+	/* NULL while sealed; in memory of keys_alloc() */
+	struct auth_keys *auth;
+	struct issuer_keys *issuer;
+	struct meta *meta; /* as of the last commit; stays writable */
+
+	uint8_t *scratch; /* RECORD_PLAIN_MAX bytes for one plaintext at a time */
+	enum keystore_health health;
+	bool locked;  /* all of the memory above is locked into RAM */
+	bool walking; /* inside keystore_foreach(), which owns scratch */
+	bool in_txn;
+};
+
+/* keystore.c */
+must_check int keystore_db_open(struct keystore *ks, bool create, struct report *report);
+must_check int keystore_check_file(int dirfd, const char *dir, const char *name,
+				   struct report *report);
+
+/* unlock.c: reads the keyring, or keyring.prev when that cannot be decoded. */
+must_check int keystore_ring_load(struct keystore *ks, struct report *report);
+
+/* state.c */
+must_check int state_load(struct keystore *ks, struct report *report);
+void state_forget(struct keystore *ks);
+/* Brings the anchor up to META. An anchor that stays behind is no danger but to the detection
+ * of a rollback of that one transaction, so callers that have committed pass over a failure. */
+must_check int state_write_anchor(struct keystore *ks);
+/* 0, or -ENOKEY, -ESTALE, with the report filled. */
+must_check int state_may_change(const struct keystore *ks, struct report *report);
+
+/* Looks again at META and anchor on disk. */
+must_check int state_check(struct keystore *ks, struct report *report);
+
+/* store.c */
+/* The active or the wanted epoch of a record's tier; NULL when it is sealed or unknown. */
+const struct epoch *store_epoch(const struct keystore *ks, const struct record_header *h);
+/* The newest entry of HASH in hist, or -ENOENT. RET_KEY has RECORD_KEY_MAX bytes. */
+must_check int store_newest_hist(struct keystore *ks, MDB_txn *txn, const uint8_t *hash,
+				 uint8_t *ret_key, struct span *ret_value);
+
+/* txn.c: commits META alone, to bind a new generation of the keyring. */
+must_check int txn_commit_empty(struct keystore *ks, struct report *report);
+
+#endif

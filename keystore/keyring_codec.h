@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The keyring file as bytes (docs/keystore-format.md, "Keyring"): bounds are checked before
+ * anything is read, and nothing is derived or opened here. Pure.
+ */
+#ifndef KEYSTORE_KEYRING_CODEC_H
+#define KEYSTORE_KEYRING_CODEC_H
+
+#include "base/buf.h"
+#include "keystore/keystore.h"
+#include "keystore/seal.h"
+
+enum {
+	KEYRING_FORMAT = 1,
+	KEYRING_SLOTS_MAX = 16,
+	KEYRING_ROOT_LEN = 32,
+	KEYRING_SALT_LEN = 16,
+	KEYRING_PK_LEN = 32,
+	KEYRING_BOX_LEN = 48, /* what crypto_box_seal() adds */
+	KEYRING_PARAMS_MAX = 33,
+	KEYRING_WRAPPED_MAX = 2 * KEYRING_ROOT_LEN + KEYRING_BOX_LEN,
+	KEYRING_COMMIT_LEN = 32,
+	KEYRING_AUDIT_FIRST_LEN = SEAL_KEY_LEN + KEYRING_BOX_LEN,
+	KEYRING_BODY_MAX = 2048, /* bytes of a body in clear */
+	KEYRING_FILE_MAX = 16384,
+	KEYRING_ARGON2ID13 = 2,
+};
+
+/* Argon2 costs beyond these are not tried: whoever can edit the file must not be able to make
+ * us take all memory for an hour. */
+#define KEYRING_OPS_MIN UINT64_C(2)
+#define KEYRING_OPS_MAX UINT64_C(16)
+#define KEYRING_MEM_MIN UINT64_C(67108864)
+#define KEYRING_MEM_MAX UINT64_C(2147483648)
+
+struct keyring_slot {
+	struct keystore_slot info;
+	union {
+		struct {
+			uint64_t ops;
+			uint64_t mem; /* bytes */
+			uint8_t salt[KEYRING_SALT_LEN];
+		} passphrase;
+		struct {
+			uint8_t salt[KEYRING_SALT_LEN];
+		} key_file;
+		struct {
+			uint8_t pk[KEYRING_PK_LEN];
+		} recovery;
+	};
+	uint8_t wrapped[KEYRING_WRAPPED_MAX]; /* keyring_wrapped_len() of them */
+	uint8_t commit[KEYRING_COMMIT_LEN];
+};
+
+struct keyring_body {
+	const uint8_t *nonce; /* SEAL_NONCE_LEN */
+	struct span sealed;
+	struct span before; /* of AUTH: all of the file up to the nonce */
+};
+
+struct keyring {
+	uint8_t store_id[STORE_ID_LEN];
+	uint64_t generation; /* from 1; one more at each rewrite */
+	uint16_t slot_count;
+	struct keyring_slot slots[KEYRING_SLOTS_MAX];
+};
+
+/* A decoded file; the spans borrow from its bytes. */
+struct keyring_file {
+	struct keyring ring;
+	struct span slots; /* the slots as bytes, their count included */
+	struct keyring_body auth;
+	struct keyring_body issuer;
+	struct span issuer_all; /* length, nonce and sealed bytes */
+};
+
+/* How many roots a slot's tiers take, in bytes, and that sealed in the way of its type. */
+size_t keyring_root_len(const struct keystore_slot *slot);
+size_t keyring_wrapped_len(const struct keystore_slot *slot);
+
+/* -EBADMSG: not exactly one well-formed keyring within bounds. */
+must_check int keyring_decode(struct span file, struct keyring_file *ret);
+
+/* A slot up to and without its wrapped root: what the wrapping is bound to. */
+void keyring_encode_slot_head(const struct keyring_slot *slot, struct buf *out);
+
+/* Everything before the first body. RET_SLOTS: where the slots are in OUT, as an offset. */
+void keyring_encode_head(const struct keyring *ring, struct buf *out, size_t *ret_slots);
+
+#endif

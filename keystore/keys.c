@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "keystore/keys.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "keystore/tlv.h"
+
+enum keys_tag {
+	TAG_EPOCH = 1,
+	TAG_NAME = 2,
+	TAG_SET = 3,
+	TAG_VERIFIER = 4,
+	TAG_AUDIT_FIRST = 5,
+	TAG_RECOVERY_PK = 6,
+	TAG_ISSUER_HASH = 7,
+	TAG_MAX_
+};
+
+enum {
+	EPOCH_LEN = 4 + 1 + 8 + SEAL_KEY_LEN,
+	VERIFIER_LEN = 4 * SEAL_KEY_LEN,
+};
+
+_Static_assert((KEYS_EPOCHS_MAX + TAG_MAX_) * (TLV_HEAD_LEN + EPOCH_LEN) + VERIFIER_LEN +
+			       KEYRING_AUDIT_FIRST_LEN <=
+		       KEYRING_BODY_MAX,
+	       "the largest body must fit");
+
+const struct epoch *epochs_find(const struct epochs *e, uint32_t id)
+{
+	for (uint32_t i = 0; i < e->count; i++)
+		if (e->all[i].id == id)
+			return &e->all[i];
+	return NULL;
+}
+
+const struct epoch *epochs_active(const struct epochs *e)
+{
+	for (uint32_t i = 0; i < e->count; i++)
+		if (e->all[i].state == EPOCH_ACTIVE)
+			return &e->all[i];
+	return NULL;
+}
+
+void *keys_alloc(size_t size, bool *locked)
+{
+	void *p = sodium_malloc(size);
+
+	if (!p)
+		return NULL;
+	/* sodium_malloc() says nothing when its own mlock() fails */
+	if (sodium_mlock(p, size) != 0)
+		*locked = false;
+	memset(p, 0, size);
+	return p;
+}
+
+void keys_protect(const void *keys)
+{
+	/* fails only for memory that is not ours; writable keys still work */
+	(void)sodium_mprotect_readonly((void *)(uintptr_t)keys);
+}
+
+void keys_free(void *keys)
+{
+	sodium_free(keys);
+}
+
+void auth_keys_derive(struct auth_keys *keys)
+{
+	seal_derive(keys->root, "rtkeyrng", keys->ring);
+	seal_derive(keys->root, "rtanchor", keys->anchor);
+	seal_derive(keys->root, "rtmetaky", keys->meta);
+}
+
+void issuer_keys_derive(struct issuer_keys *keys)
+{
+	seal_derive(keys->root, "rtkeyrng", keys->ring);
+}
+
+static void epochs_generate(struct epochs *e, const struct rng *rng, uint64_t now)
+{
+	e->count = 1;
+	e->all[0] = (struct epoch){ .id = 1, .state = EPOCH_ACTIVE, .created = now };
+	rng_fill(rng, e->all[0].key, SEAL_KEY_LEN);
+}
+
+void auth_keys_generate(struct auth_keys *keys, const uint8_t store_id[static STORE_ID_LEN],
+			const struct rng *rng, uint64_t now)
+{
+	auth_keys_derive(keys);
+	epochs_generate(&keys->epochs, rng, now);
+	rng_fill(rng, keys->name, SEAL_KEY_LEN);
+	rng_fill(rng, keys->set, SEAL_KEY_LEN);
+	memcpy(keys->verifier.store_id, store_id, STORE_ID_LEN);
+	rng_fill(rng, keys->verifier.name, SEAL_KEY_LEN);
+	rng_fill(rng, keys->verifier.seal, SEAL_KEY_LEN);
+	rng_fill(rng, keys->verifier.tag, SEAL_KEY_LEN);
+	rng_fill(rng, keys->verifier.decoy, SEAL_KEY_LEN);
+}
+
+void issuer_keys_generate(struct issuer_keys *keys, const struct rng *rng, uint64_t now)
+{
+	issuer_keys_derive(keys);
+	epochs_generate(&keys->epochs, rng, now);
+}
+
+static void put_epochs(struct tlv_writer *w, const struct epochs *e)
+{
+	uint8_t p[EPOCH_LEN];
+
+	for (uint32_t i = 0; i < e->count; i++) {
+		store_be32(p, e->all[i].id);
+		p[4] = e->all[i].state;
+		store_be64(p + 5, e->all[i].created);
+		memcpy(p + 13, e->all[i].key, SEAL_KEY_LEN);
+		tlv_put(w, TAG_EPOCH, SPAN(p));
+	}
+	sodium_memzero(p, sizeof(p));
+}
+
+static void put_verifier(struct tlv_writer *w, const struct verifier_keys *v)
+{
+	uint8_t p[VERIFIER_LEN];
+
+	memcpy(p, v->name, SEAL_KEY_LEN);
+	memcpy(p + 32, v->seal, SEAL_KEY_LEN);
+	memcpy(p + 64, v->tag, SEAL_KEY_LEN);
+	memcpy(p + 96, v->decoy, SEAL_KEY_LEN);
+	tlv_put(w, TAG_VERIFIER, SPAN(p));
+	sodium_memzero(p, sizeof(p));
+}
+
+size_t auth_keys_encode(const struct auth_keys *keys,
+			const uint8_t issuer_hash[static SEAL_HASH_LEN],
+			uint8_t out[static KEYRING_BODY_MAX])
+{
+	struct tlv_writer w = { .data = out, .cap = KEYRING_BODY_MAX };
+
+	put_epochs(&w, &keys->epochs);
+	tlv_put(&w, TAG_NAME, SPAN(keys->name));
+	tlv_put(&w, TAG_SET, SPAN(keys->set));
+	put_verifier(&w, &keys->verifier);
+	tlv_put(&w, TAG_AUDIT_FIRST, SPAN(keys->audit_first));
+	tlv_put(&w, TAG_RECOVERY_PK, SPAN(keys->recovery_pk));
+	tlv_put(&w, TAG_ISSUER_HASH, SPAN_OF(issuer_hash, SEAL_HASH_LEN));
+	return w.len;
+}
+
+size_t issuer_keys_encode(const struct issuer_keys *keys, uint8_t out[static KEYRING_BODY_MAX])
+{
+	struct tlv_writer w = { .data = out, .cap = KEYRING_BODY_MAX };
+
+	put_epochs(&w, &keys->epochs);
+	return w.len;
+}
+
+static int take_epoch(struct span v, struct epochs *e)
+{
+	struct epoch *n = &e->all[e->count];
+
+	if (v.len != EPOCH_LEN || e->count == KEYS_EPOCHS_MAX)
+		return -EBADMSG;
+	n->id = load_be32(v.data);
+	n->state = v.data[4];
+	n->created = load_be64(v.data + 5);
+	memcpy(n->key, v.data + 13, SEAL_KEY_LEN);
+	if (n->id == 0 || n->state < EPOCH_ACTIVE || n->state >= EPOCH_STATE_MAX_)
+		return -EBADMSG;
+	if (epochs_find(e, n->id) || (n->state == EPOCH_ACTIVE && epochs_active(e)))
+		return -EBADMSG;
+	e->count++;
+	return 0;
+}
+
+static int take_fixed(struct span v, uint8_t *out, size_t len)
+{
+	if (v.len != len)
+		return -EBADMSG;
+	memcpy(out, v.data, len);
+	return 0;
+}
+
+static int take_verifier(struct span v, struct verifier_keys *k)
+{
+	if (v.len != VERIFIER_LEN)
+		return -EBADMSG;
+	memcpy(k->name, v.data, SEAL_KEY_LEN);
+	memcpy(k->seal, v.data + 32, SEAL_KEY_LEN);
+	memcpy(k->tag, v.data + 64, SEAL_KEY_LEN);
+	memcpy(k->decoy, v.data + 96, SEAL_KEY_LEN);
+	return 0;
+}
+
+static int take_auth_field(const struct tlv *t, struct auth_keys *k, uint8_t *issuer_hash)
+{
+	switch ((enum keys_tag)t->tag) {
+	case TAG_EPOCH:
+		return take_epoch(t->value, &k->epochs);
+	case TAG_NAME:
+		return take_fixed(t->value, k->name, sizeof(k->name));
+	case TAG_SET:
+		return take_fixed(t->value, k->set, sizeof(k->set));
+	case TAG_VERIFIER:
+		return take_verifier(t->value, &k->verifier);
+	case TAG_AUDIT_FIRST:
+		return take_fixed(t->value, k->audit_first, sizeof(k->audit_first));
+	case TAG_RECOVERY_PK:
+		return take_fixed(t->value, k->recovery_pk, sizeof(k->recovery_pk));
+	case TAG_ISSUER_HASH:
+		return take_fixed(t->value, issuer_hash, SEAL_HASH_LEN);
+	case TAG_MAX_:
+	default:
+		return -EBADMSG;
+	}
+}
+
+int auth_keys_decode(struct span plain, struct auth_keys *ret,
+		     uint8_t ret_issuer_hash[static SEAL_HASH_LEN])
+{
+	struct tlv_reader reader = { .rest = plain, .repeat = TAG_EPOCH };
+	unsigned seen = 0;
+	struct tlv t;
+	int r;
+
+	ret->epochs.count = 0;
+	while ((r = tlv_next(&reader, &t)) > 0) {
+		if (t.tag >= TAG_MAX_)
+			return -EBADMSG;
+		seen |= 1U << t.tag;
+		r = take_auth_field(&t, ret, ret_issuer_hash);
+		if (r < 0)
+			return r;
+	}
+	if (r < 0 || seen != (1U << TAG_MAX_) - 2 || !epochs_active(&ret->epochs))
+		return -EBADMSG;
+	return 0;
+}
+
+int issuer_keys_decode(struct span plain, struct issuer_keys *ret)
+{
+	struct tlv_reader reader = { .rest = plain, .repeat = TAG_EPOCH };
+	struct tlv t;
+	int r;
+
+	ret->epochs.count = 0;
+	while ((r = tlv_next(&reader, &t)) > 0) {
+		r = t.tag == TAG_EPOCH ? take_epoch(t.value, &ret->epochs) : -EBADMSG;
+		if (r < 0)
+			return r;
+	}
+	if (r < 0 || !epochs_active(&ret->epochs))
+		return -EBADMSG;
+	return 0;
+}

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Making, opening and closing a keystore: its directory, its lock, its LMDB environment. */
+#include "keystore/keystore.h"
+
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/fs.h"
+#include "keystore/internal.h"
+#include "keystore/recovery.h"
+
+/* Address space only; grown when half full. */
+#define MAP_SIZE_FIRST (UINT64_C(1) << 30)
+
+enum { DIR_MODE = 0711, STORE_MODE = 0700, FILE_MODE = 0600 };
+
+static int check_owner(const struct stat *st, const char *path, struct report *report)
+{
+	if (st->st_uid == geteuid())
+		return 0;
+	(void)report_set(report, -EPERM, "%s belongs to uid %u, and this is uid %u", path,
+			 (unsigned)st->st_uid, (unsigned)geteuid());
+	report_hint(report, "run it as the owner, or: chown -R %u %s", (unsigned)geteuid(),
+		    path);
+	return -EPERM;
+}
+
+static int check_mode(const struct stat *st, const char *path, mode_t forbidden, mode_t want,
+		      struct report *report)
+{
+	if ((st->st_mode & forbidden) == 0)
+		return 0;
+	(void)report_set(report, -EPERM, "%s has mode %04o: others can reach the keys", path,
+			 (unsigned)st->st_mode & 07777);
+	report_hint(report, "chmod %04o %s", (unsigned)want, path);
+	return -EPERM;
+}
+
+int keystore_check_file(int dirfd, const char *dir, const char *name, struct report *report)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int r;
+
+	r = fs_join(dir, name, path, sizeof(path));
+	if (r < 0)
+		return report_set(report, r, "%s: name too long", dir);
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return report_set(report, -errno, "%s: %s", path, strerrordesc_np(errno));
+	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		return report_set(report, -EPERM, "%s is neither a file nor a directory", path);
+	r = check_owner(&st, path, report);
+	if (r < 0)
+		return r;
+	return check_mode(&st, path, S_IRWXG | S_IRWXO,
+			  S_ISDIR(st.st_mode) ? STORE_MODE : FILE_MODE, report);
+}
+
+/* Others may pass through the directory, to the index in it, but not change what is in it. */
+static int check_dir(struct keystore *ks, struct report *report)
+{
+	struct stat st;
+	int r;
+
+	if (fstat(ks->dirfd, &st) < 0)
+		return report_set(report, -errno, "%s: %s", ks->dir, strerrordesc_np(errno));
+	r = check_owner(&st, ks->dir, report);
+	if (r < 0)
+		return r;
+	r = check_mode(&st, ks->dir, S_IWGRP | S_IWOTH, DIR_MODE, report);
+	if (r < 0)
+		return r;
+	return db_check_disk(ks->dirfd, report);
+}
+
+static int open_dir(struct keystore *ks, struct report *report)
+{
+	int r;
+
+	ks->dirfd = open(ks->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (ks->dirfd < 0) {
+		r = report_set(report, -errno, "%s: %s", ks->dir, strerrordesc_np(errno));
+		if (r == -ENOENT)
+			report_hint(report, "make a keystore: rotatectl init");
+		return r;
+	}
+	r = check_dir(ks, report);
+	if (r < 0)
+		return r;
+	if (flock(ks->dirfd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno != EWOULDBLOCK)
+		return report_set(report, -errno, "%s: cannot lock it: %s", ks->dir,
+				  strerrordesc_np(errno));
+	(void)report_set(report, -EBUSY, "%s is open in another process", ks->dir);
+	report_hint(report, "is rotated running? systemctl status rotated");
+	return -EBUSY;
+}
+
+static int new_handle(const char *dir, const struct keystore_env *env, struct keystore **ret,
+		      struct report *report)
+{
+	cleanup_keystore struct keystore *ks = calloc(1, sizeof(*ks));
+
+	if (!ks || sodium_init() < 0)
+		return report_set(report, -ENOMEM, "out of memory");
+	ks->dirfd = -1;
+	ks->locked = true;
+	ks->clock = env->clock.now ? env->clock : clock_real();
+	ks->rng = (struct rng){ env->random, env->random_context };
+	ks->pwhash_ops = env->pwhash_ops ? env->pwhash_ops : crypto_pwhash_OPSLIMIT_MODERATE;
+	ks->pwhash_mem = env->pwhash_mem ? env->pwhash_mem : crypto_pwhash_MEMLIMIT_MODERATE;
+	if (ks->pwhash_ops < KEYRING_OPS_MIN || ks->pwhash_ops > KEYRING_OPS_MAX ||
+	    ks->pwhash_mem < KEYRING_MEM_MIN || ks->pwhash_mem > KEYRING_MEM_MAX)
+		return report_set(report, -EINVAL, "Argon2id costs are out of bounds");
+	if (snprintf(ks->dir, sizeof(ks->dir), "%s", dir) >= (int)sizeof(ks->dir) ||
+	    fs_join(ks->dir, STORE_NAME, ks->store_dir, sizeof(ks->store_dir)) < 0)
+		return report_set(report, -ENAMETOOLONG, "%s: name too long", dir);
+	ks->scratch = keys_alloc(RECORD_PLAIN_MAX, &ks->locked);
+	if (!ks->scratch)
+		return report_set(report, -ENOMEM, "out of guarded memory");
+	*ret = steal_ptr(ks);
+	return 0;
+}
+
+void keystore_close(struct keystore *ks)
+{
+	if (!ks)
+		return;
+	keystore_seal(ks, KEYSTORE_BOTH);
+	if (ks->db)
+		mdb_env_close(ks->db);
+	keys_free(ks->scratch);
+	buf_release(&ks->ring_bytes);
+	closep(&ks->dirfd); /* and with it the lock */
+	free(ks);
+}
+
+static int open_tables(struct keystore *ks, unsigned flags)
+{
+	cleanup_db_txn MDB_txn *txn = NULL;
+	int rc = mdb_txn_begin(ks->db, NULL, flags & MDB_CREATE ? 0 : MDB_RDONLY, &txn);
+
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, "cur", flags, &ks->cur);
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, "hist", flags, &ks->hist);
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, "meta", flags, &ks->meta_db);
+	return rc == 0 ? db_error(mdb_txn_commit(steal_ptr(txn))) : db_error(rc);
+}
+
+int keystore_db_open(struct keystore *ks, bool create, struct report *report)
+{
+	int dead;
+	int rc;
+
+	rc = mdb_env_create(&ks->db);
+	if (rc == 0)
+		rc = mdb_env_set_maxdbs(ks->db, 3);
+	if (rc == 0)
+		rc = mdb_env_set_mapsize(ks->db, MAP_SIZE_FIRST);
+	/* MDB_NOTLS: a walk may be under way when another read begins */
+	if (rc == 0)
+		rc = mdb_env_open(ks->db, ks->store_dir, MDB_NOTLS, FILE_MODE);
+	if (rc == 0)
+		rc = mdb_reader_check(ks->db, &dead);
+	if (rc)
+		return db_report(report, db_error(rc), "cannot open", ks->store_dir);
+	return db_report(report, open_tables(ks, create ? MDB_CREATE : 0), "cannot open",
+			 ks->store_dir);
+}
+
+static int check_files(struct keystore *ks, struct report *report)
+{
+	static const char *const names[] = { STORE_NAME, STORE_NAME "/data.mdb",
+					     STORE_NAME "/lock.mdb", ANCHOR_NAME };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		int r = keystore_check_file(ks->dirfd, ks->dir, names[i], report);
+
+		/* a copy of a store comes without its lock; a lost anchor is told later */
+		if (r == -ENOENT && i >= 2)
+			continue;
+		if (r == -ENOENT) {
+			(void)report_set(report, -EBADMSG, "%s has a keyring but no %s",
+					 ks->dir, names[i]);
+			report_hint(report, "put back a backup of %s", ks->store_dir);
+			return -EBADMSG;
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int keystore_open(const char *dir, const struct keystore_env *env, struct keystore **ret,
+		  struct report *report)
+{
+	cleanup_keystore struct keystore *ks = NULL;
+	int r;
+
+	r = new_handle(dir, env, &ks, report);
+	if (r == 0)
+		r = open_dir(ks, report);
+	if (r == 0)
+		r = keystore_ring_load(ks, report);
+	if (r == 0)
+		r = check_files(ks, report);
+	if (r == 0)
+		r = keystore_db_open(ks, false, report);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(ks);
+	return 0;
+}
+
+/* ---- making ---- */
+
+/* A store without records and without a keyring is what an interrupted creation leaves. */
+static int clear_leftover(struct keystore *ks, struct report *report)
+{
+	MDB_stat stat = { 0 };
+	cleanup_db_txn MDB_txn *txn = NULL;
+	int r;
+
+	if (faccessat(ks->dirfd, STORE_NAME "/data.mdb", F_OK, 0) < 0)
+		return 0;
+	r = keystore_db_open(ks, true, report);
+	if (r < 0)
+		return r;
+	r = db_error(mdb_txn_begin(ks->db, NULL, MDB_RDONLY, &txn));
+	if (r == 0)
+		r = db_error(mdb_stat(txn, ks->cur, &stat));
+	if (r < 0)
+		return db_report(report, r, "cannot read", ks->store_dir);
+	mdb_txn_abort(steal_ptr(txn));
+	mdb_env_close(steal_ptr(ks->db));
+	if (stat.ms_entries) {
+		(void)report_set(report, -EEXIST, "%s holds a store whose keyring is missing",
+				 ks->dir);
+		report_hint(report, "put back %s/keyring, or move %s away", ks->dir, ks->dir);
+		return -EEXIST;
+	}
+	if (unlinkat(ks->dirfd, STORE_NAME "/data.mdb", 0) < 0 ||
+	    (unlinkat(ks->dirfd, STORE_NAME "/lock.mdb", 0) < 0 && errno != ENOENT))
+		return db_report(report, -errno, "cannot clear", ks->store_dir);
+	return 0;
+}
+
+static int prepare_dir(struct keystore *ks, struct report *report)
+{
+	int r = fs_make_dirs(ks->dir, DIR_MODE);
+
+	if (r < 0)
+		return report_set(report, r, "cannot make %s: %s", ks->dir,
+				  strerrordesc_np(-r));
+	r = open_dir(ks, report);
+	if (r < 0)
+		return r;
+	if (faccessat(ks->dirfd, KEYRING_NAME, F_OK, 0) == 0 ||
+	    faccessat(ks->dirfd, KEYRING_PREV_NAME, F_OK, 0) == 0) {
+		(void)report_set(report, -EEXIST, "%s holds a keystore already", ks->dir);
+		report_hint(report, "open it: rotatectl unseal");
+		return -EEXIST;
+	}
+	r = clear_leftover(ks, report);
+	if (r < 0)
+		return r;
+	if (mkdirat(ks->dirfd, STORE_NAME, STORE_MODE) < 0 && errno != EEXIST)
+		return report_set(report, -errno, "cannot make %s: %s", ks->store_dir,
+				  strerrordesc_np(errno));
+	return keystore_check_file(ks->dirfd, ks->dir, STORE_NAME, report);
+}
+
+/* What only exists while a keystore is made; in guarded memory. */
+struct making {
+	struct roots roots;
+	uint8_t recovery_sk[RECOVERY_KEY_LEN];
+	uint8_t audit_first[KEYSTORE_AUDIT_LEN];
+};
+
+static int make_keys(struct keystore *ks, struct making *m, uint64_t now)
+{
+	struct keyring *ring = &ks->file.ring;
+
+	ks->auth = keys_alloc(sizeof(*ks->auth), &ks->locked);
+	ks->issuer = keys_alloc(sizeof(*ks->issuer), &ks->locked);
+	ks->meta = keys_alloc(sizeof(*ks->meta), &ks->locked);
+	if (!ks->auth || !ks->issuer || !ks->meta)
+		return -ENOMEM;
+	rng_fill(&ks->rng, ring->store_id, STORE_ID_LEN);
+	rng_fill(&ks->rng, m, sizeof(*m));
+	ring->generation = 1;
+	memcpy(ks->auth->root, m->roots.bytes, KEYRING_ROOT_LEN);
+	memcpy(ks->issuer->root, m->roots.bytes + KEYRING_ROOT_LEN, KEYRING_ROOT_LEN);
+	auth_keys_generate(ks->auth, ring->store_id, &ks->rng, now);
+	issuer_keys_generate(ks->issuer, &ks->rng, now);
+	(void)crypto_scalarmult_base(ks->auth->recovery_pk, m->recovery_sk);
+	keyring_box_seal(&ks->rng, ks->auth->recovery_pk, SPAN(m->audit_first),
+			 ks->auth->audit_first);
+	memcpy(ks->meta->audit.key, m->audit_first, KEYSTORE_AUDIT_LEN);
+	keys_protect(ks->auth);
+	keys_protect(ks->issuer);
+	return 0;
+}
+
+static int make_slots(struct keystore *ks, const struct making *m,
+		      const struct secret *passphrase, const struct secret *key_file,
+		      uint64_t now)
+{
+	static const struct keystore_slot kinds[] = {
+		{ .type = KEYSTORE_SLOT_PASSPHRASE, .tiers = KEYSTORE_BOTH },
+		{ .type = KEYSTORE_SLOT_RECOVERY, .tiers = KEYSTORE_BOTH },
+		{ .type = KEYSTORE_SLOT_KEY_FILE, .tiers = KEYSTORE_AUTH },
+	};
+	struct keyring *ring = &ks->file.ring;
+	const struct slot_source src = {
+		.rng = &ks->rng,
+		.store_id = ring->store_id,
+		.now = now,
+		.pwhash_ops = ks->pwhash_ops,
+		.pwhash_mem = ks->pwhash_mem,
+	};
+	const struct span keys[] = {
+		{ secret_data(passphrase), secret_len(passphrase) },
+		SPAN(m->recovery_sk),
+		{ key_file ? secret_data(key_file) : NULL,
+		  key_file ? secret_len(key_file) : 0 },
+	};
+
+	ring->slot_count = key_file ? 3 : 2;
+	for (size_t i = 0; i < ring->slot_count; i++) {
+		int r = keyring_slot_make(&src, &kinds[i], keys[i], &m->roots, &ring->slots[i]);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The keyring last: until it is there, there is no keystore. */
+static int write_files(struct keystore *ks, struct report *report)
+{
+	uint8_t anchor[ANCHOR_LEN] = { 0 };
+	cleanup_buf struct buf file = BUF_INIT;
+	int r;
+
+	r = keystore_db_open(ks, true, report);
+	if (r < 0)
+		return r;
+	r = fs_replace(ks->dirfd, ANCHOR_NAME, anchor, sizeof(anchor), FILE_MODE);
+	if (r < 0)
+		return report_set(report, r, "%s/anchor: %s", ks->dir, strerrordesc_np(-r));
+	ks->health = KEYSTORE_HEALTHY;
+	r = txn_commit_empty(ks, report);
+	if (r < 0)
+		return r;
+	r = state_write_anchor(ks);
+	if (r == 0)
+		r = keyring_encode(&ks->file.ring, ks->auth, ks->issuer, &ks->rng, &file);
+	if (r == 0)
+		r = fs_replace(ks->dirfd, KEYRING_NAME, file.data, file.len, FILE_MODE);
+	if (r < 0)
+		return report_set(report, r, "%s: %s", ks->dir, strerrordesc_np(-r));
+	return 0;
+}
+
+static int make_recovery_text(const struct making *m, struct secret **ret)
+{
+	cleanup_secret struct secret *s = secret_alloc(RECOVERY_TEXT_SIZE - 1);
+
+	if (!s)
+		return -ENOMEM;
+	recovery_format(m->recovery_sk, (char *)secret_fill(s)); /* the NUL has its room */
+	*ret = steal_ptr(s);
+	return 0;
+}
+
+static int check_new_keys(const struct secret *passphrase, const struct secret *key_file,
+			  struct report *report)
+{
+	if (secret_len(passphrase) == 0 || secret_len(passphrase) > KEYSTORE_PASSPHRASE_MAX)
+		return report_set(report, -EINVAL, "a passphrase has 1 to %d bytes",
+				  KEYSTORE_PASSPHRASE_MAX);
+	if (key_file && (secret_len(key_file) < KEYSTORE_KEY_FILE_MIN ||
+			 secret_len(key_file) > KEYSTORE_KEY_FILE_MAX)) {
+		(void)report_set(report, -EINVAL, "a key file has %d to %d bytes",
+				 KEYSTORE_KEY_FILE_MIN, KEYSTORE_KEY_FILE_MAX);
+		report_hint(report,
+			    "(umask 077; head -c 64 /dev/urandom > FILE) makes a good one");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static void making_freep(struct making **m)
+{
+	keys_free(*m);
+}
+
+int keystore_create(const char *dir, const struct keystore_env *env,
+		    const struct secret *passphrase, const struct secret *key_file,
+		    struct secret **ret_recovery, struct report *report)
+{
+	cleanup_keystore struct keystore *ks = NULL;
+	cleanup_secret struct secret *text = NULL;
+	cleanup_(making_freep) struct making *m = NULL;
+	uint64_t now;
+	int r;
+
+	r = check_new_keys(passphrase, key_file, report);
+	if (r == 0)
+		r = new_handle(dir, env, &ks, report);
+	if (r == 0)
+		r = prepare_dir(ks, report);
+	if (r < 0)
+		return r;
+	m = keys_alloc(sizeof(*m), &ks->locked);
+	now = clock_now(&ks->clock).wall;
+	r = m ? make_keys(ks, m, now) : -ENOMEM;
+	if (r == 0)
+		r = make_slots(ks, m, passphrase, key_file, now);
+	if (r == 0)
+		r = make_recovery_text(m, &text);
+	if (r < 0)
+		return report_set(report, r, "cannot make keys: %s", strerrordesc_np(-r));
+	r = write_files(ks, report);
+	if (r < 0)
+		return r;
+	*ret_recovery = steal_ptr(text);
+	return 0;
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* META and anchor against each other: whether the store is what it was when we left it. */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "keystore/internal.h"
+
+static int read_meta(struct keystore *ks, struct meta *ret)
+{
+	cleanup_db_txn MDB_txn *txn = NULL;
+	MDB_val key = db_val(SPAN_STRING("META"));
+	MDB_val value;
+	int r;
+
+	r = db_error(mdb_txn_begin(ks->db, NULL, MDB_RDONLY, &txn));
+	if (r == 0)
+		r = db_error(mdb_get(txn, ks->meta_db, &key, &value));
+	if (r == -ENOENT)
+		return -EBADMSG;
+	if (r < 0)
+		return r;
+	return meta_open(ks->auth->meta, ks->file.ring.store_id, db_span(&value), ret);
+}
+
+static int read_anchor(const struct keystore *ks, struct anchor *ret)
+{
+	cleanup_buf struct buf file = BUF_INIT;
+	int r = fs_read(ks->dirfd, ANCHOR_NAME, ANCHOR_LEN, &file);
+
+	if (r < 0)
+		return r;
+	return anchor_decode(ks->auth->anchor, ks->file.ring.store_id,
+			     SPAN_OF(file.data, file.len), ret);
+}
+
+static enum keystore_health judge(const struct keystore *ks)
+{
+	const struct meta *m = ks->meta;
+	struct anchor a;
+
+	if (ks->file.ring.generation < m->generation)
+		return KEYSTORE_ROLLED_BACK;
+	if (read_anchor(ks, &a) < 0)
+		return KEYSTORE_NO_ANCHOR;
+	if (m->txid < a.txid || ks->file.ring.generation < a.generation)
+		return KEYSTORE_ROLLED_BACK;
+	/* the same number for another content: a store that went its own way from a copy */
+	if (m->txid == a.txid && sodium_memcmp(&m->set, &a.set, sizeof(a.set)) != 0)
+		return KEYSTORE_ROLLED_BACK;
+	return KEYSTORE_HEALTHY;
+}
+
+int state_load(struct keystore *ks, struct report *report)
+{
+	int r;
+
+	ks->meta = keys_alloc(sizeof(*ks->meta), &ks->locked);
+	if (!ks->meta)
+		return report_set(report, -ENOMEM, "out of guarded memory");
+	r = read_meta(ks, ks->meta);
+	if (r < 0) {
+		state_forget(ks);
+		(void)report_set(report, r, "%s: the META record does not open: %s",
+				 ks->store_dir, strerrordesc_np(-r));
+		report_hint(report, "put back keyring and store of %s from the same backup",
+			    ks->dir);
+		return r;
+	}
+	ks->health = judge(ks);
+	if (ks->health == KEYSTORE_HEALTHY)
+		ignore_result(state_write_anchor(ks)); /* as after a commit */
+	return 0;
+}
+
+void state_forget(struct keystore *ks)
+{
+	keys_free(ks->meta);
+	ks->meta = NULL;
+	ks->health = KEYSTORE_SEALED;
+}
+
+static int write_slot(const struct keystore *ks, int fd, size_t offset)
+{
+	const struct anchor a = {
+		.txid = ks->meta->txid,
+		.generation = ks->file.ring.generation,
+		.time = ks->meta->time,
+		.set = ks->meta->set,
+	};
+	uint8_t slot[ANCHOR_SLOT_LEN];
+	ssize_t n;
+
+	anchor_encode(ks->auth->anchor, ks->file.ring.store_id, &a, slot);
+	do
+		n = pwrite(fd, slot, sizeof(slot), (off_t)offset);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	return n == (ssize_t)sizeof(slot) ? 0 : -EIO;
+}
+
+static int open_anchor(const struct keystore *ks)
+{
+	int fd = openat(ks->dirfd, ANCHOR_NAME, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* Not synced: after a power cut the anchor may be older than the store, which is accepted; it
+ * is never newer, since the store is on the disk before this is written. */
+int state_write_anchor(struct keystore *ks)
+{
+	cleanup_close int fd = open_anchor(ks);
+
+	return fd < 0 ? fd : write_slot(ks, fd, anchor_offset(ks->meta->txid));
+}
+
+/* Both slots, so that none of them is newer than the store; makes the file if it is lost. */
+static int rewrite_anchor(struct keystore *ks)
+{
+	const uint8_t empty[ANCHOR_LEN] = { 0 };
+	cleanup_close int fd = -1;
+	int r;
+
+	r = fs_replace(ks->dirfd, ANCHOR_NAME, empty, sizeof(empty), 0600);
+	if (r < 0)
+		return r;
+	fd = open_anchor(ks);
+	return fd < 0 ? fd : write_slot(ks, fd, anchor_offset(ks->meta->txid));
+}
+
+static void describe(const struct keystore *ks, struct report *report)
+{
+	struct anchor a;
+
+	if (ks->health == KEYSTORE_NO_ANCHOR) {
+		(void)report_set(report, -ESTALE,
+				 "%s/anchor is lost or altered: whether the store is the "
+				 "newest cannot be told",
+				 ks->dir);
+		report_hint(report, "put back %s/anchor as it was last", ks->dir);
+		return;
+	}
+	if (read_anchor(ks, &a) == 0 && a.txid > ks->meta->txid)
+		(void)report_set(report, -ESTALE,
+				 "%s was rolled back: it is at transaction %" PRIu64
+				 ", its anchor at %" PRIu64,
+				 ks->store_dir, ks->meta->txid, a.txid);
+	else
+		(void)report_set(report, -ESTALE,
+				 "%s: keyring, store and anchor are not of the same time",
+				 ks->dir);
+	report_hint(report,
+		    "credentials made since are unknown to it; put back the newest copy of %s",
+		    ks->dir);
+}
+
+int state_check(struct keystore *ks, struct report *report)
+{
+	struct meta m;
+	int r;
+
+	r = read_meta(ks, &m);
+	if (r == 0 && (m.txid != ks->meta->txid ||
+		       sodium_memcmp(&m.set, &ks->meta->set, sizeof(m.set)) != 0))
+		r = -EBADMSG;
+	sodium_memzero(&m, sizeof(m));
+	if (r < 0) {
+		(void)report_set(report, r, "%s: META is not what was committed last",
+				 ks->store_dir);
+		report_hint(report, "put back a backup of %s", ks->dir);
+		return r;
+	}
+	ks->health = judge(ks);
+	return state_may_change(ks, report);
+}
+
+enum keystore_health keystore_health(const struct keystore *ks, struct report *report)
+{
+	if (ks->health == KEYSTORE_SEALED) {
+		(void)report_set(report, -ENOKEY, "the keystore is sealed");
+		report_hint(report, "rotatectl unseal");
+	} else if (ks->health != KEYSTORE_HEALTHY) {
+		describe(ks, report);
+	}
+	return ks->health;
+}
+
+int state_may_change(const struct keystore *ks, struct report *report)
+{
+	switch (keystore_health(ks, report)) {
+	case KEYSTORE_HEALTHY:
+		return 0;
+	case KEYSTORE_SEALED:
+		return -ENOKEY;
+	case KEYSTORE_ROLLED_BACK:
+	case KEYSTORE_NO_ANCHOR:
+	case KEYSTORE_HEALTH_MAX_:
+	default:
+		return -ESTALE;
+	}
+}
+
+int keystore_accept(struct keystore *ks, struct report *report)
+{
+	enum keystore_health before = ks->health;
+	int r;
+
+	if (!ks->auth)
+		return report_set(report, -ENOKEY, "the keystore is sealed");
+	r = rewrite_anchor(ks);
+	if (r < 0)
+		return report_set(report, r, "%s/anchor: %s", ks->dir, strerrordesc_np(-r));
+	ks->health = KEYSTORE_HEALTHY;
+	/* binds META to the keyring as it is now */
+	r = txn_commit_empty(ks, report);
+	if (r < 0)
+		ks->health = before;
+	return r;
+}
+
+uint64_t keystore_txid(const struct keystore *ks)
+{
+	return ks->meta ? ks->meta->txid : 0;
+}
+
+uint64_t keystore_count(const struct keystore *ks)
+{
+	return ks->meta ? ks->meta->count_cur : 0;
+}
+
+uint64_t keystore_tombstones(const struct keystore *ks)
+{
+	return ks->meta ? ks->meta->count_hist : 0;
+}
+
+const uint8_t *keystore_store_id(const struct keystore *ks)
+{
+	return ks->file.ring.store_id;
+}
+
+int keystore_memory_locked(const struct keystore *ks)
+{
+	return ks->locked;
+}
+
+int keystore_audit_get(const struct keystore *ks, struct keystore_audit *ret)
+{
+	if (!ks->meta)
+		return -ENOKEY;
+	*ret = ks->meta->audit;
+	return 0;
+}

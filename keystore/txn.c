@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Changing records: everything that a transaction does goes through here, with META. */
+#include <sodium.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "keystore/internal.h"
+
+enum {
+	/* what one change may cost in copied pages: a path in each of two trees, twice over */
+	CHANGE_ROOM = 64 * 1024,
+	COMMIT_ROOM = 512 * 1024,
+};
+
+/* The largest transaction, with all its pages copied. */
+#define MAP_AHEAD (UINT64_C(256) * 1024 * 1024)
+
+struct keystore_txn {
+	struct keystore *ks;
+	MDB_txn *db;
+	struct meta next; /* holds the audit key, which is why all this is guarded memory */
+	unsigned changes;
+	uint64_t bytes;
+	int failed; /* a change that was left half done: there is no committing after it */
+};
+
+static int report_busy(struct report *report, const char *what)
+{
+	return report_set(report, -EBUSY, "%s is under way", what);
+}
+
+int keystore_begin(struct keystore *ks, struct keystore_txn **ret, struct report *report)
+{
+	struct keystore_txn *txn;
+	int r;
+
+	r = state_may_change(ks, report);
+	if (r < 0)
+		return r;
+	if (ks->in_txn)
+		return report_busy(report, "another transaction");
+	if (ks->walking)
+		return report_busy(report, "a walk through the store");
+	r = db_grow(ks->db, MAP_AHEAD);
+	if (r < 0)
+		return db_report(report, r, "cannot grow", ks->store_dir);
+	txn = keys_alloc(sizeof(*txn), &ks->locked);
+	if (!txn)
+		return report_set(report, -ENOMEM, "out of guarded memory");
+	r = db_error(mdb_txn_begin(ks->db, NULL, 0, &txn->db));
+	if (r < 0) {
+		keys_free(txn);
+		return db_report(report, r, "cannot change", ks->store_dir);
+	}
+	txn->ks = ks;
+	txn->next = *ks->meta;
+	txn->next.txid++;
+	ks->in_txn = true;
+	*ret = txn;
+	return 0;
+}
+
+static void finish(struct keystore_txn *txn)
+{
+	txn->ks->in_txn = false;
+	keys_free(txn);
+}
+
+void keystore_abort(struct keystore_txn *txn)
+{
+	if (!txn)
+		return;
+	mdb_txn_abort(txn->db);
+	finish(txn);
+}
+
+void keystore_set_audit(struct keystore_txn *txn, const struct keystore_audit *audit)
+{
+	txn->next.audit = *audit;
+}
+
+/* The value of KEY in CUR: 1 and its header, or 0. */
+static int find_cur(struct keystore_txn *txn, const uint8_t *hash, struct span *ret_value,
+		    struct record_header *ret)
+{
+	MDB_val key = db_val(SPAN_OF(hash, SEAL_HASH_LEN));
+	MDB_val value;
+	int r = db_error(mdb_get(txn->db, txn->ks->cur, &key, &value));
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	*ret_value = db_span(&value);
+	r = record_header_decode(*ret_value, ret);
+	return r < 0 ? r : 1;
+}
+
+/* The highest version in hist; 0 for none. */
+static int last_removed(struct keystore_txn *txn, const uint8_t *hash, uint64_t *ret)
+{
+	uint8_t key[RECORD_KEY_MAX];
+	struct span value;
+	int r = store_newest_hist(txn->ks, txn->db, hash, key, &value);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	*ret = r == 0 ? load_be64(key + SEAL_HASH_LEN) : 0;
+	return 0;
+}
+
+static struct record_place place_of(const struct keystore_txn *txn, enum record_table table,
+				    struct span key)
+{
+	return (struct record_place){ txn->ks->file.ring.store_id, table, key };
+}
+
+static uint64_t *count_of(struct keystore_txn *txn, enum record_table table)
+{
+	return table == RECORD_CUR ? &txn->next.count_cur : &txn->next.count_hist;
+}
+
+static MDB_dbi dbi_of(const struct keystore_txn *txn, enum record_table table)
+{
+	return table == RECORD_CUR ? txn->ks->cur : txn->ks->hist;
+}
+
+static int fail(struct keystore_txn *txn, int r)
+{
+	txn->failed = r;
+	return r;
+}
+
+/* Takes the entry at PLACE, whose value is OLD, out of table, counts and set hash. */
+static int drop(struct keystore_txn *txn, const struct record_place *place, struct span old)
+{
+	MDB_val key = db_val(place->key);
+
+	set_hash_subtract(&txn->next.set, txn->ks->auth->set, place, old);
+	--*count_of(txn, place->table);
+	return db_error(mdb_del(txn->db, dbi_of(txn, place->table), &key, NULL));
+}
+
+/* Seals CONTENT under H and stores it at PLACE, where nothing is. */
+static int add(struct keystore_txn *txn, const struct record_place *place,
+	       struct record_header *h, const struct record_content *content)
+{
+	cleanup_buf struct buf value = BUF_INIT;
+	const struct record_output out = { txn->ks->scratch, &value };
+	const struct epoch *epoch = store_epoch(txn->ks, h);
+	MDB_val key = db_val(place->key);
+	MDB_val data;
+	int r;
+
+	if (!epoch)
+		return -ENOKEY;
+	h->epoch = epoch->id;
+	h->txid = txn->next.txid;
+	rng_fill(&txn->ks->rng, h->nonce, SEAL_NONCE_LEN);
+	r = record_seal(place, h, epoch->key, content, &out);
+	if (r < 0)
+		return r;
+	data = db_val(SPAN_OF(value.data, value.len));
+	r = db_error(mdb_put(txn->db, dbi_of(txn, place->table), &key, &data, MDB_NOOVERWRITE));
+	if (r < 0)
+		return r;
+	set_hash_add(&txn->next.set, txn->ks->auth->set, place, SPAN_OF(value.data, value.len));
+	++*count_of(txn, place->table);
+	txn->bytes += value.len;
+	if (h->flags & RECORD_ISSUER)
+		txn->next.seals_issuer++;
+	else
+		txn->next.seals_auth++;
+	return 0;
+}
+
+static int check_put(const struct keystore_txn *txn, const struct keystore_record *rec)
+{
+	if (txn->ks->walking)
+		return -EBUSY;
+	if (txn->changes >= KEYSTORE_TXN_MAX)
+		return -E2BIG;
+	if (!record_id_valid(&rec->id) || rec->attrs_len > KEYSTORE_ATTRS_MAX ||
+	    rec->body_len > KEYSTORE_BODY_MAX || rec->version == UINT64_MAX)
+		return -EINVAL;
+	if (rec->tier != KEYSTORE_AUTH && rec->tier != KEYSTORE_ISSUER)
+		return -EINVAL;
+	return keystore_is_open(txn->ks, rec->tier) ? 0 : -ENOKEY;
+}
+
+int keystore_put(struct keystore_txn *txn, const struct keystore_record *rec,
+		 uint64_t *ret_version)
+{
+	const struct record_content content = {
+		.id = rec->id,
+		.created = rec->created ? rec->created : clock_now(&txn->ks->clock).wall,
+		.state = rec->state,
+		.attrs = { rec->attrs, rec->attrs_len },
+		.body = { rec->body, rec->body_len },
+	};
+	uint8_t hash[SEAL_HASH_LEN];
+	const struct record_place place = place_of(txn, RECORD_CUR, SPAN(hash));
+	struct record_header h = { .flags = rec->tier == KEYSTORE_ISSUER ? RECORD_ISSUER : 0 };
+	struct record_header old = { 0 };
+	struct span old_value;
+	uint64_t last = 0;
+	int found;
+	int r;
+
+	r = check_put(txn, rec);
+	if (r < 0)
+		return r;
+	record_hash_id(txn->ks->auth->name, &rec->id, hash);
+	found = find_cur(txn, hash, &old_value, &old);
+	if (found < 0)
+		return found;
+	r = found ? 0 : last_removed(txn, hash, &last);
+	if (r < 0)
+		return r;
+	last = found ? old.version : last;
+	if (rec->version && rec->version <= last)
+		return -EEXIST;
+	h.version = rec->version ? rec->version : last + 1;
+	r = found ? drop(txn, &place, old_value) : 0;
+	if (r == 0)
+		r = add(txn, &place, &h, &content);
+	if (r < 0)
+		return fail(txn, r);
+	txn->changes++;
+	if (ret_version)
+		*ret_version = h.version;
+	return 0;
+}
+
+/* One tombstone is enough to keep versions growing: the newest. */
+static int drop_old_tombstone(struct keystore_txn *txn, const uint8_t *hash)
+{
+	uint8_t key[RECORD_KEY_MAX];
+	const struct record_place place = place_of(txn, RECORD_HIST, SPAN(key));
+	struct record_header h;
+	struct span value;
+	int r;
+
+	r = store_newest_hist(txn->ks, txn->db, hash, key, &value);
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0)
+		r = record_header_decode(value, &h);
+	return r < 0 ? r : drop(txn, &place, value);
+}
+
+/* Puts a tombstone in the place of the live record OLD_VALUE. */
+static int bury(struct keystore_txn *txn, const struct record_place *live,
+		struct span old_value, uint64_t version, const struct record_content *content)
+{
+	uint8_t key[RECORD_KEY_MAX];
+	const struct record_place place = place_of(txn, RECORD_HIST, SPAN(key));
+	struct record_header h = { .flags = RECORD_TOMBSTONE, .version = version };
+	int r;
+
+	memcpy(key, live->key.data, SEAL_HASH_LEN);
+	store_be64(key + SEAL_HASH_LEN, version);
+	r = drop(txn, live, old_value);
+	if (r == 0)
+		r = drop_old_tombstone(txn, live->key.data);
+	if (r == 0)
+		r = add(txn, &place, &h, content);
+	return r;
+}
+
+int keystore_remove(struct keystore_txn *txn, const struct keystore_id *id, const char *reason)
+{
+	const struct record_content content = {
+		.id = *id,
+		.created = clock_now(&txn->ks->clock).wall,
+		.reason = { (const uint8_t *)reason, strnlen(reason, KEYSTORE_REASON_MAX) },
+	};
+	uint8_t hash[SEAL_HASH_LEN];
+	const struct record_place live = place_of(txn, RECORD_CUR, SPAN(hash));
+	struct record_header old;
+	struct span old_value;
+	int r;
+
+	if (txn->ks->walking)
+		return -EBUSY;
+	if (txn->changes >= KEYSTORE_TXN_MAX)
+		return -E2BIG;
+	if (!record_id_valid(id))
+		return -EINVAL;
+	if (!txn->ks->auth)
+		return -ENOKEY;
+	record_hash_id(txn->ks->auth->name, id, hash);
+	r = find_cur(txn, hash, &old_value, &old);
+	if (r == 0)
+		return -ENOENT;
+	if (r < 0)
+		return r;
+	r = bury(txn, &live, old_value, old.version + 1, &content);
+	if (r < 0)
+		return fail(txn, r);
+	txn->changes++;
+	return 0;
+}
+
+static int put_meta(struct keystore_txn *txn)
+{
+	uint8_t nonce[SEAL_NONCE_LEN];
+	uint8_t value[META_LEN];
+	MDB_val key = db_val(SPAN_STRING("META"));
+	MDB_val data = db_val(SPAN(value));
+
+	txn->next.generation = txn->ks->file.ring.generation;
+	txn->next.time = clock_now(&txn->ks->clock).wall;
+	rng_fill(&txn->ks->rng, nonce, sizeof(nonce));
+	meta_seal(txn->ks->auth->meta, txn->ks->file.ring.store_id, &txn->next, nonce, value);
+	return db_error(mdb_put(txn->db, txn->ks->meta_db, &key, &data, 0));
+}
+
+static int check_commit(struct keystore_txn *txn, struct report *report)
+{
+	struct keystore *ks = txn->ks;
+	uint64_t room = COMMIT_ROOM + (uint64_t)txn->changes * CHANGE_ROOM + 2 * txn->bytes;
+	int r;
+
+	if (txn->failed)
+		return db_report(report, txn->failed, "cannot change", ks->store_dir);
+	r = state_may_change(ks, report);
+	if (r < 0)
+		return r;
+	r = db_check_room(ks->store_dir, room, report);
+	if (r < 0)
+		return r;
+	return db_report(report, put_meta(txn), "cannot change", ks->store_dir);
+}
+
+int keystore_commit(struct keystore_txn *txn, uint64_t *ret_txid, struct report *report)
+{
+	struct keystore *ks = txn->ks;
+	int r;
+
+	r = check_commit(txn, report);
+	if (r < 0) {
+		keystore_abort(txn);
+		return r;
+	}
+	r = db_error(mdb_txn_commit(txn->db));
+	if (r == 0) {
+		*ks->meta = txn->next;
+		if (ret_txid)
+			*ret_txid = ks->meta->txid;
+		/* what is committed stays so: see state_write_anchor() */
+		ignore_result(state_write_anchor(ks));
+	}
+	finish(txn);
+	return db_report(report, r, "cannot change", ks->store_dir);
+}
+
+int txn_commit_empty(struct keystore *ks, struct report *report)
+{
+	struct keystore_txn *txn;
+	int r = keystore_begin(ks, &txn, report);
+
+	return r < 0 ? r : keystore_commit(txn, NULL, report);
+}
