@@ -116,7 +116,7 @@ struct config_dkim {
 
 struct config_dns {
 	char *hook;			 /* absolute; "" for none, then a person publishes */
-	struct config_words setting;	 /* NAME=VALUE, for the hook's environment */
+	struct config_words setting;	 /* NAME=VALUE, for the hook */
 	struct config_addresses servers; /* authoritative; empty: follow the NS records */
 	struct config_address resolver;	 /* len 0: the system's */
 	uint64_t timeout;

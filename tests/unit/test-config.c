@@ -293,6 +293,22 @@ static void config_settings_add_up_and_a_later_file_replaces_by_name(void **stat
 	assert_int_equal(config_domain_find(c, "example.org")->dns.setting.n, 2);
 }
 
+static void config_takes_the_installed_example(void **state)
+{
+	cleanup_config struct config *c = NULL;
+	const struct tree *t = *state;
+	char command[4096];
+
+	(void)snprintf(command, sizeof(command),
+		       "rm -rf '%s/etc' && cp -R '%s/examples/etc' '%s/etc' && "
+		       "chmod -R u=rwX,go=rX '%s/etc'",
+		       t->root, getenv("TOP_SRCDIR"), t->root, t->root);
+	assert_int_equal(system(command), 0);
+	c = load(t);
+	assert_int_equal(config_service_find(c, "billing")->password.schedule, 30 * DAY);
+	assert_int_equal(config_domain_find(c, "example.com")->dns.servers.n, 2);
+}
+
 static void config_failed_load_leaves_the_caller_with_what_it_had(void **state)
 {
 	cleanup_config_errors struct config_errors errors = CONFIG_ERRORS_INIT;
@@ -429,6 +445,7 @@ int main(void)
 		ON_TREE(config_service_takes_over_the_defaults_of_rotated_conf),
 		ON_TREE(config_drop_ins_override_in_name_order),
 		ON_TREE(config_settings_add_up_and_a_later_file_replaces_by_name),
+		ON_TREE(config_takes_the_installed_example),
 		ON_TREE(config_failed_load_leaves_the_caller_with_what_it_had),
 		ON_TREE(config_keeps_a_hundred_errors_and_counts_the_rest),
 		ON_TREE(config_does_not_look_at_hooks_unless_asked),
