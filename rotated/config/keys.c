@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rotated/config/keys.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -85,6 +86,7 @@ void *config_key_slot(enum config_key key, enum config_scope scope, void *object
 {
 	const struct section *s = find_section(config_keys[key].section);
 
+	assert(s && s->offset[scope] != NOWHERE); /* every row names a section of its scopes */
 	return (char *)object + s->offset[scope] + config_keys[key].offset;
 }
 
