@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""rotatectl against the real vault: every verb, its exit code, and the JSON of docs/protocol.md."""
+
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import harness  # noqa: E402
+
+CONF = """
+[keystore]
+key_file = /etc/rotated/key
+
+[engine]
+allow_short_waits = yes
+"""
+
+
+def shape(title, text=None):
+    """The first JSON example below the heading TITLE of docs/protocol.md."""
+    text = text or open(os.path.join(harness.SOURCE, "docs/protocol.md"), encoding="utf-8").read()
+    section = re.split(r"\n##", text.split("### %s\n" % title)[1])[0]
+    return json.loads(re.search(r"```json\n(.*?)```", section, re.S).group(1))
+
+
+def missing(wanted, got, path=""):
+    """Keys of the example that the answer does not have, all the way down."""
+    if isinstance(wanted, list) and isinstance(got, list):
+        return [m for item in got for m in missing(wanted[0], item, path + "[]")] if wanted else []
+    if not isinstance(wanted, dict):
+        return []
+    if not isinstance(got, dict):
+        return [] if got is None else [path + " is no object"]
+    result = [path + "." + key for key in wanted if key not in got]
+    for key in wanted:
+        if key in got:
+            result += missing(wanted[key], got[key], path + "." + key)
+    return result
+
+
+def check_shapes(results, root):
+    cases = (
+        ("Status.Get", ["status"]),
+        ("Plan.Get", ["plan"]),
+        ("Service.List", ["service", "list"]),
+        ("Service.Show", ["service", "show", "billing"]),
+        ("Credential.List", ["credential", "list"]),
+        ("Dkim.List", ["dkim", "list"]),
+        ("Dkim.Show", ["dkim", "show", "example.com"]),
+        ("Audit.Show", ["audit", "show"]),
+        ("Audit.Verify", ["audit", "verify"]),
+        ("Store.Verify", ["store", "verify"]),
+        ("Store.Slots", ["store", "slot", "list"]),
+    )
+    for title, words in cases:
+        with results.case(f"{title} has every key that docs/protocol.md promises"):
+            done = root.ctl("--json", *words)
+            lost = missing(shape(title), json.loads(done.stdout))
+            if lost:
+                raise harness.Failure(", ".join(sorted(set(lost))))
+
+
+def expect(results, root, code, words, sentence, stdin="", holds=""):
+    done = root.ctl(*words, stdin=stdin, check=False)
+    said = done.stdout + done.stderr
+    results.check(done.returncode == code and holds in said,
+                  sentence, f"exit {done.returncode}, wanted {code}: {said}")
+    return done
+
+
+def type_passphrase(root, passphrase):
+    """Unseals at a terminal of its own; what the terminal showed."""
+    master, slave = pty.openpty()
+    child = subprocess.Popen([harness.build_path("rotatectl", root.build), "--root", root.path, "unseal"],
+                             stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+    os.close(slave)
+    shown, typed = b"", False
+    deadline = time.monotonic() + harness.PATIENCE
+    while time.monotonic() < deadline:
+        if select.select([master], [], [], 0.1)[0]:
+            try:
+                piece = os.read(master, 4096)
+            except OSError:
+                break
+            if not piece:
+                break
+            shown += piece
+        if not typed and b"passphrase: " in shown:
+            os.write(master, passphrase.encode() + b"\n")
+            typed = True
+    os.close(master)
+    return child.wait(harness.PATIENCE), shown.decode()
+
+
+def keystore_verbs(results, root):
+    expect(results, root, 75, ["credential", "issue", "billing"], "issuing without a keystore waits for one",
+           holds="rotatectl init")
+    expect(results, root, 0, ["init", "--dry-run"], "a dry run of init makes nothing", harness.PASSPHRASE)
+    expect(results, root, 0, ["init", "--unattended"], "init makes the keystore", harness.PASSPHRASE,
+           "Recovery key:")
+    expect(results, root, 1, ["init"], "a second init is refused", harness.PASSPHRASE)
+    expect(results, root, 3, ["unseal"], "unsealing what is open is nothing to do", harness.PASSPHRASE)
+    expect(results, root, 0, ["seal"], "seal closes it")
+    expect(results, root, 3, ["seal"], "sealing what is sealed is nothing to do")
+    expect(results, root, 1, ["unseal"], "a wrong passphrase is refused", "wrong")
+    expect(results, root, 0, ["unseal", "--key-file", root.join("etc/rotated/key")],
+           "the key file opens it for logins")
+    expect(results, root, 75, ["credential", "issue", "billing"], "and not for issuing",
+           holds="rotatectl unseal")
+    code, shown = type_passphrase(root, harness.PASSPHRASE)
+    results.equal(code, 0, "a passphrase can be typed at a terminal")
+    results.check(harness.PASSPHRASE not in shown, "and is not echoed", shown)
+
+
+def recovery(results, root):
+    done = root.ctl("--json", "status")
+    results.check(json.loads(done.stdout)["keystore"]["issuer"] == "open", "both tiers are open", done.stdout)
+
+
+def credential_verbs(results, root):
+    done = expect(results, root, 0, ["--json", "credential", "issue", "billing"], "a credential is issued")
+    first = json.loads(done.stdout)
+    results.equal(first["login"], "billing.1", "its login names service and version")
+    expect(results, root, 1, ["credential", "issue", "billing"], "issuing again is refused",
+           holds="rotatectl credential rotate billing")
+    done = expect(results, root, 0, ["--json", "credential", "rotate", "billing"], "it is rotated")
+    second = json.loads(done.stdout)
+    states = {c["login"]: c["state"] for c in
+              json.loads(root.ctl("--json", "credential", "list", "billing").stdout)["credentials"]}
+    results.equal(states, {first["login"]: "retiring", second["login"]: "active"},
+                  "the new one is active and the old one retiring")
+    expect(results, root, 0, ["credential", "revoke", "billing.1", "--dry-run"], "a dry run of revoke")
+    expect(results, root, 0, ["credential", "revoke", "billing.1"], "the old one is revoked", holds="billing.1")
+    expect(results, root, 3, ["credential", "revoke", "billing.1"], "revoking it again is nothing to do")
+    expect(results, root, 0, ["service", "disable", "billing"], "a service is disabled")
+    expect(results, root, 3, ["service", "disable", "billing"], "disabling it again is nothing to do")
+    expect(results, root, 0, ["service", "enable", "billing"], "and enabled")
+    expect(results, root, 1, ["credential", "issue", "nobody"], "an unknown service is refused",
+           holds="services.d")
+    full = open("/dev/full", "w", encoding="utf-8")
+    done = subprocess.run([harness.build_path("rotatectl", root.build), "--root", root.path,
+                           "credential", "rotate", "billing"], stdout=full, stderr=subprocess.PIPE,
+                          text=True, check=False, timeout=harness.PATIENCE)
+    full.close()
+    states = {c["login"]: c["state"] for c in
+              json.loads(root.ctl("--json", "credential", "list", "billing").stdout)["credentials"]}
+    results.check(done.returncode == 1 and states[second["login"]] == "active",
+                  "a secret that could not be printed changes nothing", f"{done.stderr} {states}")
+    results.check("rtd1_" not in done.stderr, "and is not in the error", done.stderr)
+
+
+def main():
+    results = harness.Results()
+    with harness.Root(CONF) as root:
+        root.service("billing")
+        root.domain("example.com")
+        expect(results, root, 75, ["status"], "without a vault: try again", holds="next: rotated --root")
+        expect(results, root, 0, ["check"], "check needs no vault", holds="1 service")
+        vault = root.start_vault()
+        keystore_verbs(results, root)
+        recovery(results, root)
+        credential_verbs(results, root)
+        check_shapes(results, root)
+        expect(results, root, 0, ["store", "verify"], "the store is whole")
+        expect(results, root, 0, ["audit", "verify"], "the audit log is whole")
+        for words in (["status"], ["plan"], ["service", "list"], ["dkim", "list"], ["audit", "show"]):
+            expect(results, root, 0, words, f"{' '.join(words)} is printed for people")
+        results.equal(vault.stop(), 0, "the vault ends cleanly")
+        results.check(not os.path.exists(root.join("run/rotated/control")), "and takes its socket with it")
+    results.exit()
+
+
+main()
