@@ -83,7 +83,7 @@ static int list_dir(struct loader *l, const char *name, size_t *ret_first, size_
 		return 0;
 	if (n < 0)
 		return errno == ENOMEM ? -ENOMEM
-				       : tell_file(l, dir, strerror(errno),
+				       : tell_file(l, dir, strerrordesc_np(errno),
 						   "Make it a directory that can be read.");
 	for (int i = 0; i < n; i++) {
 		(void)snprintf(path, sizeof(path), "%s/%s", dir, entries[i]->d_name);
@@ -317,7 +317,7 @@ static int set_root(struct loader *l, const char *root)
 
 	if (root[0] && root[0] != '/') {
 		if (!realpath(root, path))
-			return tell_root(l, root, strerror(errno));
+			return tell_root(l, root, strerrordesc_np(errno));
 		root = path;
 	}
 	len = strlen(root);

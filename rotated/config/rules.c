@@ -42,19 +42,19 @@ static int tell_at(const struct target *t, enum config_key key, struct report *r
 }
 
 static const struct limit {
-	enum config_key key;
 	uint64_t min;
-	uint64_t max;  /* 0: none */
+	uint64_t max; /* 0: none */
+	enum config_key key;
 	bool is_floor; /* `min` protects mail, and only a test may go below */
 } limits[] = {
-	{ KEY_password_overlap, HOUR, 0, true },
-	{ KEY_dkim_overlap, 7 * DAY, 0, true },
-	{ KEY_dkim_soak, HOUR, 0, true },
-	{ KEY_engine_retry_min, USEC_PER_SEC, 0, true },
-	{ KEY_password_schedule, USEC_PER_SEC, 0, false },
-	{ KEY_dkim_schedule, USEC_PER_SEC, 0, false },
-	{ KEY_dkim_ttl, USEC_PER_SEC, 7 * DAY, false },
-	{ KEY_dns_timeout, USEC_PER_SEC, HOUR, false },
+	{ HOUR, 0, KEY_password_overlap, true },
+	{ 7 * DAY, 0, KEY_dkim_overlap, true },
+	{ HOUR, 0, KEY_dkim_soak, true },
+	{ USEC_PER_SEC, 0, KEY_engine_retry_min, true },
+	{ USEC_PER_SEC, 0, KEY_password_schedule, false },
+	{ USEC_PER_SEC, 0, KEY_dkim_schedule, false },
+	{ USEC_PER_SEC, 7 * DAY, KEY_dkim_ttl, false },
+	{ USEC_PER_SEC, HOUR, KEY_dns_timeout, false },
 };
 
 static int tell_short(const struct target *t, const struct limit *limit)

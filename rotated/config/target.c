@@ -214,7 +214,7 @@ static int tell_unreadable(struct target *target, int err)
 	struct report report;
 	struct stat st;
 
-	(void)report_set(&report, 0, "cannot be read: %s", strerror(-err));
+	(void)report_set(&report, 0, "cannot be read: %s", strerrordesc_np(-err));
 	report_hint(&report, "Check the path: namei -l %s", target->file);
 	if (err == -ENOENT)
 		is_dangling = lstat(target->file, &st) == 0;

@@ -20,7 +20,7 @@ static int refuse_file(const struct value_context *ctx, const char *path, const 
 
 static int refuse_errno(const struct value_context *ctx, const char *path, int err)
 {
-	(void)report_set(ctx->report, 0, "%s: %s", path, strerror(err));
+	(void)report_set(ctx->report, 0, "%s: %s", path, strerrordesc_np(err));
 	report_hint(ctx->report, "Check the path: namei -l %s", path);
 	return -EINVAL;
 }

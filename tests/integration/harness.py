@@ -7,6 +7,7 @@ nothing stops a process that it did not start.
 """
 
 import contextlib
+import json
 import os
 import pwd
 import shutil
@@ -25,6 +26,7 @@ SOURCE = os.path.abspath(
 )
 PATIENCE = 60  # seconds: long enough for valgrind, short enough to end a hung run
 SKIP = 77
+NOTHING = 3  # rotatectl's exit code for "it is so already"
 PASSPHRASE = "correct horse battery staple"
 
 
@@ -292,6 +294,33 @@ class Root:
                 f"rotatectl {' '.join(args)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
             )
         return done
+
+    # What most tests do first; each is the documented command line.
+
+    def open_store(self, *args):
+        """Makes the keystore and leaves it unsealed. The vault must run."""
+        self.ctl("init", *args, stdin=PASSPHRASE + "\n")
+        self.unseal()
+
+    def unseal(self):
+        done = self.ctl("unseal", stdin=PASSPHRASE + "\n", check=False)
+        if done.returncode not in (0, NOTHING):
+            raise Failure(f"unseal: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def _credential(self, verb, service):
+        answer = json.loads(self.ctl("--json", "credential", verb, service).stdout)
+        return answer["login"], answer["secret"]
+
+    def issue(self, service):
+        """(login, secret) of a service's first credential."""
+        return self._credential("issue", service)
+
+    def rotate(self, service):
+        return self._credential("rotate", service)
+
+    def revoke(self, login):
+        return self.ctl("credential", "revoke", login)
 
 
 def user_exists(name):

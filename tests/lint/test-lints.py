@@ -93,6 +93,16 @@ def spdx():
     case(check, {"tests/fuzz/corpus/x/a.c": "x"}, None, "check-spdx leaves data alone")
 
 
+def shell():
+    if not shutil.which("shellcheck"):
+        return
+    check = "check-shell"
+    case(check, {"hooks/do": "#!/bin/sh\nrm -- \"$1\"\n"}, None, "check-shell accepts a clean program")
+    case(check, {"hooks/do": "#!/bin/sh\nrm -- $1\n"}, "SC2086", "check-shell finds a word that may be split")
+    case(check, {"hooks/lib.sh": "cat $(f)\n"}, "SC2046", "check-shell looks into what is only sourced")
+    case(check, {"hooks/do": "#!/usr/bin/python3\nrm -- $1\n"}, None, "check-shell leaves other languages alone")
+
+
 def size():
     check = "check-size"
     long_body = "int f(void)\n{\n" + "\tg();\n" * 80 + "}\n"
@@ -197,7 +207,7 @@ def units():
 
 
 def main():
-    for group in (layers, banned, spdx, size, config_man, powers, units):
+    for group in (layers, banned, shell, spdx, size, config_man, powers, units):
         group()
     return failed
 
