@@ -224,7 +224,7 @@ class Root:
     unless KEEP_ROOT is in the environment.
     """
 
-    def __init__(self, conf="", build=None):
+    def __init__(self, conf="[vault]\n", build=None):
         self.build = build or BUILD
         self.path = tempfile.mkdtemp(prefix="rt", dir="/tmp")  # short: sockets live below
         os.chmod(self.path, 0o755)

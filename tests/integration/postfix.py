@@ -176,6 +176,34 @@ class Postfix:
         harness.wait_port(self.stock_port)
         return self
 
+    def smtpd_pid(self, client):
+        """The process that has the other end of CLIENT's connection open."""
+        ours, theirs = client.smtp.sock.getsockname()[1], client.smtp.sock.getpeername()[1]
+        with open("/proc/net/tcp", encoding="ascii") as f:
+            rows = [line.split() for line in f][1:]
+        inode = [row[9] for row in rows if row[1].endswith(f":{theirs:04X}")
+                 and row[2].endswith(f":{ours:04X}")][0]
+        for pid in self._smtpds():
+            if f"socket:[{inode}]" in self.open_files(pid):
+                return pid
+        raise harness.Failure("no smtpd has that connection")
+
+    def _smtpds(self):
+        """The smtpd processes of this master."""
+        for path in glob.glob("/proc/[0-9]*/stat"):
+            try:
+                with open(path, encoding="ascii") as f:
+                    pid, _, rest = f.read().partition(" (smtpd) ")
+            except FileNotFoundError:
+                continue  # it ended meanwhile
+            if rest and int(rest.split()[1]) == self.master.pid:
+                yield int(pid)
+
+    @staticmethod
+    def open_files(pid):
+        folder = f"/proc/{pid}/fd"
+        return [os.readlink(os.path.join(folder, fd)) for fd in os.listdir(folder)]
+
     def log(self):
         if not os.path.exists(self.log_path):
             return ""

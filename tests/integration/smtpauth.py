@@ -40,6 +40,7 @@ class Scram:
         self.password = password
         self.bare = f"n={login},r={b64(os.urandom(18))}"
         self.server_first = ""
+        self.codes = []  # of every reply in the exchange
 
     def first(self):
         return ("n,," + self.bare).encode()
@@ -112,13 +113,18 @@ class Client:
     def auth_scram(self, login, password):
         """(last reply, Scram); its server_first is empty when the server sent none."""
         scram = Scram(login, password)
-        reply = self.command("AUTH", "SCRAM-SHA-256 " + b64(scram.first()))
-        if reply.code != 334:
-            return reply, scram
-        reply = self.command(b64(scram.final(base64.b64decode(reply.text))))
+
+        def step(*args):
+            reply = self.command(*args)
+            scram.codes.append(reply.code)
+            return reply
+
+        reply = step("AUTH", "SCRAM-SHA-256 " + b64(scram.first()))
+        if reply.code == 334:
+            reply = step(b64(scram.final(base64.b64decode(reply.text))))
         if reply.code == 334:  # Postfix sends the server's signature as a step of its own
             scram.check(base64.b64decode(reply.text))
-            reply = self.command("")
+            reply = step("")
         return reply, scram
 
     def send(self, recipient, sender="billing@example.org"):
@@ -131,7 +137,8 @@ class Client:
             reply = self.command(command)
             if reply.code != wanted:
                 return reply
-        return self.command("Subject: a test\r\n\r\nhello\r\n.")
+        self.smtp.send(b"Subject: a test\r\n\r\nhello\r\n.\r\n")
+        return Reply(self.smtp.getreply())
 
 
 def try_auth(port, mechanism, login, password):
