@@ -25,10 +25,12 @@
 #include <sys/socket.h>
 
 /* A user or a group. A name that the system does not know is an error where it was written; a
- * default that is not there (no postfix on this machine) is left unknown and matches nobody. */
+ * default that is not there (no postfix on this machine) is left unknown, with id UINT32_MAX.
+ */
 struct config_id {
 	char *name;
 	uint32_t id;
+	uint32_t group; /* primary group of a user, UINT32_MAX when it is not known */
 	bool is_known;
 };
 

@@ -9,46 +9,59 @@
 
 enum { NSS_BUFFER_SIZE = 16384 };
 
-/* 1 and the id, 0 when there is none of that name, or a negative errno. */
-static int find_user(const char *name, uint32_t *ret)
+/* Each fills RET: 1, 0 when the system does not know the name, or a negative errno. A number is
+ * taken as it is, so that its user need not be known here; the highest one stands for "leave
+ * it" in chown(2). */
+typedef int find_id_fn(const char *name, struct config_id *ret);
+
+static bool is_number(const char *name, uint32_t *ret)
+{
+	return text_to_u32(name, ret) == 0 && *ret != UINT32_MAX;
+}
+
+static int find_user(const char *name, struct config_id *ret)
 {
 	cleanup_free char *buffer = malloc(NSS_BUFFER_SIZE);
 	struct passwd pw, *found = NULL;
+	bool by_number = is_number(name, &ret->id);
 	int r;
 
 	if (!buffer)
 		return -ENOMEM;
-	r = getpwnam_r(name, &pw, buffer, NSS_BUFFER_SIZE, &found);
+	r = by_number ? getpwuid_r(ret->id, &pw, buffer, NSS_BUFFER_SIZE, &found)
+		      : getpwnam_r(name, &pw, buffer, NSS_BUFFER_SIZE, &found);
+	ret->group = found ? pw.pw_gid : UINT32_MAX;
 	if (!found)
-		return r == ENOMEM ? -ENOMEM : 0;
-	*ret = pw.pw_uid;
+		return r == ENOMEM ? -ENOMEM : by_number;
+	ret->id = pw.pw_uid;
 	return 1;
 }
 
-static int find_group(const char *name, uint32_t *ret)
+static int find_group(const char *name, struct config_id *ret)
 {
 	cleanup_free char *buffer = malloc(NSS_BUFFER_SIZE);
 	struct group gr, *found = NULL;
 	int r;
 
+	ret->group = UINT32_MAX;
+	if (is_number(name, &ret->id))
+		return 1;
 	if (!buffer)
 		return -ENOMEM;
 	r = getgrnam_r(name, &gr, buffer, NSS_BUFFER_SIZE, &found);
 	if (!found)
 		return r == ENOMEM ? -ENOMEM : 0;
-	*ret = gr.gr_gid;
+	ret->id = gr.gr_gid;
 	return 1;
 }
 
-typedef int find_id_fn(const char *name, uint32_t *ret);
-
-/* A number is taken as it is, so that a user need not be known here. The highest one stands
- * for "leave it" in chown(2). */
 static int parse_id(const struct value_context *ctx, const char *text, find_id_fn *find,
 		    struct config_id *ret)
 {
-	struct config_id id = { 0 };
-	int r = text_to_u32(text, &id.id) == 0 && id.id != UINT32_MAX ? 1 : find(text, &id.id);
+	struct config_id id = {
+		.id = UINT32_MAX
+	}; /* nobody, should a caller not ask is_known */
+	int r = find(text, &id);
 
 	if (r < 0)
 		return r;

@@ -148,6 +148,8 @@ static void config_takes_every_key_of_rotated_conf(void **state)
 	assert_under_root(t, c->vault.audit, "/var/log/r/audit");
 	assert_int_equal(c->vault.door_user.id, 4001);
 	assert_int_equal(c->vault.worker_user.id, 4002);
+	assert_int_equal(c->vault.worker_user.group, UINT32_MAX); /* nobody has that number */
+	assert_int_equal(c->vault.admins.items[0].group, 0);
 	assert_true(config_ids_has(&c->vault.admins, 4003));
 	assert_false(config_ids_has(&c->vault.admins, 4004));
 	assert_under_root(t, c->door.auth_socket, "/run/r/auth");
