@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base/fs.h"
+
 static const struct keystore_id billing = { "password", "verifier", "billing" };
 
 static void a_record_comes_back_as_it_was_put(void **state)
@@ -656,6 +658,77 @@ static void names_and_bodies_are_not_in_the_files(void **state)
 	fixture_shell(f, "! grep -rqaE 'visible|verifier|battery' .");
 }
 
+/* tests/vectors/store-v1 was made by the code that first wrote this format. */
+static void the_store_of_version_1_still_opens(void **state)
+{
+	struct fixture *f = *state;
+	const char *top = getenv("TOP_SRCDIR");
+	cleanup_keystore struct keystore *ks = NULL;
+	cleanup_record struct keystore_record *verifier = NULL;
+	cleanup_record struct keystore_record *key = NULL;
+	cleanup_secret struct secret *recovery = NULL;
+	cleanup_buf struct buf text = BUF_INIT;
+	struct keystore_tombstone grave;
+	struct keystore_verify totals;
+	char script[PATH_MAX + 128];
+	char path[PATH_MAX];
+
+	(void)snprintf(
+		script, sizeof(script),
+		"cp -r '%s'/tests/vectors/store-v1/. . && "
+		"chmod -R u+w . && chmod 0700 store && chmod 0600 keyring anchor store/*",
+		top ? top : ".");
+	fixture_shell(f, script);
+	ks = fixture_open(f);
+	fixture_unlock_auth(ks);
+	assert_int_equal(keystore_health(ks, NULL), KEYSTORE_HEALTHY);
+	assert_int_equal(keystore_get(ks, &billing, &verifier), 0);
+	assert_memory_equal(verifier->body, "verifier", 8);
+	keystore_seal(ks, KEYSTORE_BOTH);
+	fixture_unlock_both(ks);
+	assert_int_equal(
+		keystore_get(ks, &(struct keystore_id){ "password", "verifier", "dkim" }, &key),
+		0);
+	assert_memory_equal(key->body, "private key", 11);
+	assert_int_equal(
+		keystore_get_tombstone(
+			ks, &(struct keystore_id){ "password", "verifier", "gone" }, &grave),
+		0);
+	assert_string_equal(grave.reason, "revoked by hand");
+	keystore_seal(ks, KEYSTORE_BOTH);
+	fixture_path(f, "recovery", path);
+	assert_int_equal(fs_read(AT_FDCWD, path, 256, &text), 0);
+	recovery = secret_new(text.data, text.len);
+	assert_int_equal(keystore_unlock_recovery(ks, recovery, NULL), 0);
+	assert_int_equal(keystore_verify(ks, &totals, NULL), 0);
+	assert_true(totals.records == 2 && totals.tombstones == 1);
+	fixture_put(ks, "new", KEYSTORE_ISSUER, "still writable");
+}
+
+/* How that store was made: ROTATED_WRITE_VECTORS=DIR in the environment. */
+static void write_fixture(const char *dir)
+{
+	struct fixture *f = NULL;
+	cleanup_secret struct secret *recovery = NULL;
+	cleanup_keystore struct keystore *ks = NULL;
+	char script[PATH_MAX + 128];
+
+	assert_int_equal(fixture_setup((void **)&f), 0);
+	recovery = fixture_create(f);
+	ks = fixture_open(f);
+	fixture_unlock_both(ks);
+	fixture_put(ks, "billing", KEYSTORE_AUTH, "verifier");
+	fixture_put(ks, "dkim", KEYSTORE_ISSUER, "private key");
+	fixture_put(ks, "gone", KEYSTORE_AUTH, "x");
+	fixture_remove(ks, "gone");
+	(void)snprintf(script, sizeof(script),
+		       "printf '%%s\\n' '%s' > recovery && rm -f store/lock.mdb && "
+		       "mkdir -p '%s' && cp -r . '%s'",
+		       secret_string(recovery), dir, dir);
+	fixture_shell(f, script);
+	assert_int_equal(fixture_teardown((void **)&f), 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -686,7 +759,13 @@ int main(void)
 		TEST(a_store_that_went_its_own_way_is_noticed),
 		TEST(a_lost_or_torn_anchor_is_told),
 		TEST(names_and_bodies_are_not_in_the_files),
+		TEST(the_store_of_version_1_still_opens),
 	};
+
+	if (getenv("ROTATED_WRITE_VECTORS")) {
+		write_fixture(getenv("ROTATED_WRITE_VECTORS"));
+		return 0;
+	}
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
