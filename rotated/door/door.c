@@ -100,7 +100,8 @@ static void log_refusal(struct door *d, const struct door_request *q,
 	door_login_printable(q->login, login, sizeof(login));
 	door_login_printable(q->address, address, sizeof(address));
 	door_login_printable(q->mechanism, mechanism, sizeof(mechanism));
-	log_info("refused login=%s address=%s mechanism=%s reason=\"%s\"", login,
+	log_info("%s login=%s address=%s mechanism=%s reason=\"%s\"",
+		 v->outcome == DOOR_LATER ? "put off" : "refused", login,
 		 address[0] ? address : "-", mechanism, v->reason);
 }
 

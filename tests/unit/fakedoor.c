@@ -83,26 +83,35 @@ static bool serve(struct fakedoor_seen *seen, int fd)
 	return wire_send(fd, &reply, clock_monotonic() + USEC_PER_SEC) == 0;
 }
 
+static void accept_one(struct fakedoor_seen *seen, struct pollfd fds[static CONNECTIONS_MAX])
+{
+	nfds_t i = 1;
+
+	while (i < CONNECTIONS_MAX && fds[i].fd >= 0)
+		i++;
+	if (i == CONNECTIONS_MAX)
+		return; /* the backlog holds it */
+	fds[i].fd = accept4(fds[0].fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	atomic_fetch_add(&seen->connects, 1);
+}
+
 static void run(struct fakedoor_seen *seen, int listener)
 {
-	struct pollfd fds[CONNECTIONS_MAX] = { { .fd = listener, .events = POLLIN } };
-	nfds_t n = 1;
+	struct pollfd fds[CONNECTIONS_MAX];
 
+	for (nfds_t i = 0; i < CONNECTIONS_MAX; i++)
+		fds[i] = (struct pollfd){ .fd = i ? -1 : listener, .events = POLLIN };
 	for (;;) {
-		if (poll(fds, n, -1) < 0)
+		if (poll(fds, CONNECTIONS_MAX, -1) < 0)
 			_exit(1);
-		for (nfds_t i = 1; i < n; i++) {
+		for (nfds_t i = 1; i < CONNECTIONS_MAX; i++) {
 			if (fds[i].fd >= 0 && fds[i].revents && !serve(seen, fds[i].fd)) {
 				(void)close(fds[i].fd); /* a test's child: nothing to tell */
 				fds[i].fd = -1;
 			}
 		}
-		if (fds[0].revents && n < CONNECTIONS_MAX) {
-			int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-			atomic_fetch_add(&seen->connects, 1);
-			fds[n++] = (struct pollfd){ .fd = fd, .events = POLLIN };
-		}
+		if (fds[0].revents)
+			accept_one(seen, fds);
 	}
 }
 
