@@ -336,23 +336,25 @@ static void note_cname(struct walk *w, struct dns_point *p, const struct dns_ans
 		       text);
 }
 
-static void ask_one(struct walk *w, const struct zone_servers *zs, const struct host *h,
+/* True if the server answered and sent us on: then it has no point in the report. */
+static bool ask_one(struct walk *w, const struct zone_servers *zs, const struct host *h,
 		    const struct dns_server *s)
 {
 	cleanup_dns_answer struct dns_answer a = DNS_ANSWER_INIT;
 	struct dns_question q = { .name = w->name, .type = DNS_TYPE_TXT };
 	struct dns_point *p = new_point(w, h, s);
+	unsigned count = w->report->count;
 	struct dns_message m;
 	int r;
 
 	if (!p)
-		return;
+		return false;
 	r = dns_ask(s, &q, w->check->deadline, &w->bytes, &m);
 	if (r == 0)
 		r = dns_answer_read(&m, &w->name, &zs->zone, &a);
 	if (r < 0) {
 		dns_point_fail(p, r);
-		return;
+		return false;
 	}
 	if (a.has_negative_ttl)
 		note_negative_ttl(w, a.negative_ttl);
@@ -364,24 +366,33 @@ static void ask_one(struct walk *w, const struct zone_servers *zs, const struct 
 	} else {
 		dns_point_judge(p, &m, &a, w->check->expect);
 	}
+	return w->report->count < count;
+}
+
+static void ask_host(struct walk *w, const struct zone_servers *zs, const struct host *h)
+{
+	unsigned first = w->report->count;
+	bool is_reached = false;
+
+	for (unsigned i = 0; i < h->count; i++)
+		is_reached |= ask_one(w, zs, h, &h->at[i]);
+	/* a configured list is of many servers, none of which stands for another */
+	for (unsigned i = first; is_reached && h->name.len && i < w->report->count; i++)
+		w->report->points[i].is_reached_elsewhere = true;
 }
 
 static void ask_all(struct walk *w, const struct zone_servers *zs)
 {
 	for (unsigned i = 0; i < zs->count; i++) {
-		const struct host *h = &zs->hosts[i];
+		struct dns_point *p = NULL;
 
-		if (h->count == 0) {
-			struct dns_point *p = new_point(w, h, NULL);
-
-			if (p) {
-				p->result = DNS_UNREACHABLE;
-				(void)snprintf(p->detail, sizeof(p->detail),
-					       "its name has no address");
-			}
+		ask_host(w, zs, &zs->hosts[i]);
+		if (zs->hosts[i].count == 0)
+			p = new_point(w, &zs->hosts[i], NULL);
+		if (p) {
+			p->result = DNS_UNREACHABLE;
+			(void)snprintf(p->detail, sizeof(p->detail), "its name has no address");
 		}
-		for (unsigned k = 0; k < h->count; k++)
-			ask_one(w, zs, h, &h->at[k]);
 	}
 }
 

@@ -118,7 +118,7 @@ int dns_message_parse(const uint8_t *data, size_t len, const struct dns_question
 	int r;
 
 	if (len < HEADER_LEN || len > DNS_MESSAGE_MAX)
-		return -EBADMSG;
+		return -ENOMSG; /* without an id it answers nothing */
 	flags = load_be16(data + 2);
 	if (load_be16(data) != q->id || !(flags & FLAG_QR) || (flags & MASK_OPCODE))
 		return -ENOMSG;

@@ -67,8 +67,8 @@ void dns_question_build(const struct dns_question *q, struct buf *out);
 
 /*
  * Takes an answer to Q apart: header, question and the bounds of every record. -EBADMSG when
- * it is malformed. -ENOMSG when it is not an answer to Q (id, name, type or class differ); a
- * datagram like that is to be passed over, because anybody may have sent it.
+ * it is malformed. -ENOMSG when it is not an answer to Q (no header; or id, name, type or class
+ * differ); a datagram like that is to be passed over, because anybody may have sent it.
  */
 must_check int dns_message_parse(const uint8_t *data, size_t len, const struct dns_question *q,
 				 struct dns_message *ret);

@@ -97,6 +97,8 @@ void dns_point_fail(struct dns_point *p, int error)
 
 static bool is_reached_elsewhere(const struct dns_report *r, const struct dns_point *p)
 {
+	if (p->is_reached_elsewhere)
+		return true;
 	for (unsigned i = 0; i < r->count; i++)
 		if (r->points[i].result != DNS_UNREACHABLE && p->name[0] &&
 		    strcmp(r->points[i].name, p->name) == 0)

@@ -27,7 +27,8 @@ struct dns_point {
 	unsigned records;  /* TXT records that it gave */
 	bool has_ttl;
 	uint32_t ttl;
-	bool no_route; /* this host can not speak to that kind of address at all */
+	bool no_route;		   /* this host can not speak to that kind of address at all */
+	bool is_reached_elsewhere; /* the server sent us on when asked at another address */
 	char detail[DNS_DETAIL_SIZE]; /* why it is not as wished; may be empty */
 };
 

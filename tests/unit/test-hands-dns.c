@@ -197,7 +197,8 @@ static void text_is_joined_and_every_cut_of_the_message_is_refused(void **state)
 		uint8_t *exact = malloc(cut ? cut : 1); /* so that ASan sees a read too far */
 
 		memcpy(exact, b.data, cut);
-		assert_int_equal(dns_message_parse(exact, cut, &q, &m), -EBADMSG);
+		assert_int_equal(dns_message_parse(exact, cut, &q, &m),
+				 cut < 12 ? -ENOMSG : -EBADMSG);
 		free(exact);
 	}
 	buf_append_byte(&b, 0);
