@@ -45,6 +45,18 @@ struct secret *secret_dup(const struct secret *s)
 	return secret_new(s->data, s->len);
 }
 
+int secret_set(struct secret *s, const void *data, size_t len)
+{
+	if (len > s->mapped - sizeof(*s) - 1)
+		return -E2BIG;
+	explicit_bzero(s->data, s->len);
+	if (len)
+		memcpy(s->data, data, len);
+	s->data[len] = '\0';
+	s->len = len;
+	return 0;
+}
+
 uint8_t *secret_fill(struct secret *s)
 {
 	return s->data;

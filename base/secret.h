@@ -26,6 +26,13 @@ must_check struct secret *secret_dup(const struct secret *s);
 must_check struct secret *secret_alloc(size_t len);
 uint8_t *secret_fill(struct secret *s);
 
+/*
+ * Gives S other content of at most the length that it was made with; what it held is wiped.
+ * For a place that takes one secret after the other, since making one costs several calls to
+ * the kernel. -E2BIG.
+ */
+must_check int secret_set(struct secret *s, const void *data, size_t len);
+
 /* Borrowed; valid until secret_free(). The bytes are followed by a NUL that secret_len() does
  * not count. */
 const uint8_t *secret_data(const struct secret *s);

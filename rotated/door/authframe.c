@@ -24,20 +24,24 @@ static int read_login(const struct frame *f, const struct config_words *realms,
 	return 0;
 }
 
-static int read_password(const struct frame *f, struct door_request *q)
+static int read_password(const struct frame *f, struct secret *place, struct door_request *q)
 {
 	const struct frame_field *field = frame_find(f, "password");
+	int r;
 
 	if (!field)
 		return -EBADMSG;
-	q->password = secret_new(field->data, field->len);
-	return q->password ? 0 : -ENOMEM;
+	r = secret_set(place, field->data, field->len);
+	if (r < 0)
+		return r;
+	q->password = place;
+	return 0;
 }
 
 int authframe_parse(const uint8_t *data, size_t len, const struct config_words *realms,
-		    struct door_request *ret)
+		    struct secret *place, struct door_request *ret)
 {
-	cleanup_request struct door_request q = { .password = NULL };
+	struct door_request q = { .password = NULL };
 	enum wire_verb verb;
 	struct frame f;
 	int r;
@@ -56,12 +60,11 @@ int authframe_parse(const uint8_t *data, size_t len, const struct config_words *
 	    read_optional(&f, "service", q.service, sizeof(q.service)) < 0)
 		return -EBADMSG;
 	if (verb == WIRE_AUTH_PASSWORD) {
-		r = read_password(&f, &q);
+		r = read_password(&f, place, &q);
 		if (r < 0)
 			return r;
 	}
 	*ret = q;
-	q.password = NULL;
 	return 0;
 }
 

@@ -8,10 +8,11 @@
 
 struct config_words;
 
-/* -EBADMSG, -EPROTO, -EOPNOTSUPP as the wire says; -ENOMEM. RET is untouched on failure and is
- * to be released otherwise. */
+/* A password is put into PLACE, which RET then borrows. -EBADMSG, -EPROTO, -EOPNOTSUPP as the
+ * wire says; -E2BIG: it does not fit there. RET is untouched on failure. */
 must_check int authframe_parse(const uint8_t *data, size_t len,
-			       const struct config_words *realms, struct door_request *ret);
+			       const struct config_words *realms, struct secret *place,
+			       struct door_request *ret);
 
 /* The whole reply. -ENOMEM. */
 must_check int authframe_reply(const struct door_verdict *verdict, struct buf *out);

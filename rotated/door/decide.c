@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rotated/door/decide.h"
 
-#include <string.h>
-
-void door_request_release(struct door_request *q)
-{
-	secret_free(q->password);
-	q->password = NULL;
-}
-
 /*
  * A verifier question is answered with a verifier whoever is asked for: a refusal at this point
  * would tell a stranger which logins exist. A decoy lets nobody in.

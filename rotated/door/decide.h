@@ -18,12 +18,8 @@ struct door_request {
 	char mechanism[DOOR_WORD_SIZE]; /* for the log, as the next two */
 	char address[DOOR_WORD_SIZE];	/* of the client; empty when not known */
 	char service[DOOR_WORD_SIZE];
-	struct secret *password; /* owned; NULL: a verifier is wanted */
+	const struct secret *password; /* borrowed; NULL: a verifier is wanted */
 };
-
-/* Releases what it owns; the request itself may be on the stack. */
-void door_request_release(struct door_request *q);
-#define cleanup_request cleanup_(door_request_release)
 
 enum door_outcome {
 	DOOR_LATER,  /* no verdict: the client is to come again */

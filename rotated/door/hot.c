@@ -54,7 +54,8 @@ struct hot {
 	bool is_paused; /* accept() failed for want of something; the sweep tries again */
 	struct list lists[HOT_PROTOCOL_MAX_];
 	struct connection *dead;
-	struct secret *frame; /* FRAME_MAX bytes, for one HOT_AUTH request at a time */
+	struct secret *frame;	 /* FRAME_MAX bytes, for one HOT_AUTH request at a time */
+	struct secret *password; /* of the request that is being decided; else empty */
 };
 
 static void list_remove(struct list *l, struct connection *c)
@@ -213,22 +214,28 @@ static bool send_now(int fd, const void *data, size_t len)
 	return send(fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
 }
 
+static void forget_password(struct hot *h)
+{
+	ignore_result(secret_set(h->password, NULL, 0)); /* nothing always fits */
+}
+
 /* One frame and its answer; false when the connection is of no more use. */
 static bool serve_frame(struct hot *h, int fd, const uint8_t *data, size_t len)
 {
-	cleanup_request struct door_request request = { .password = NULL };
 	cleanup_buf struct buf reply = BUF_INIT;
 	struct identity_answer answer;
+	struct door_request request;
 	struct door_verdict verdict;
 	int r;
 
-	r = authframe_parse(data, len, door_realms(h->door), &request);
+	r = authframe_parse(data, len, door_realms(h->door), h->password, &request);
 	if (r < 0) {
 		door_complain(h->door, "a request on the auth socket is malformed: %s",
 			      strerrordesc_np(-r));
 		return false;
 	}
 	verdict = door_answer(h->door, &request, &answer);
+	forget_password(h);
 	r = authframe_reply(&verdict, &reply);
 	explicit_bzero(&answer, sizeof(answer));
 	return r == 0 && send_now(fd, reply.data, reply.len);
@@ -258,13 +265,14 @@ static void serve_auth(struct hot *h, struct connection *c)
 
 static struct mux_slice mux_answer(struct hot *h, const struct mux_request *m)
 {
-	cleanup_request struct door_request request = { .password = NULL };
 	struct identity_answer answer;
+	struct door_request request;
 	struct door_verdict verdict;
 
-	if (muxframe_request(m, door_realms(h->door), &request) < 0)
+	if (muxframe_request(m, door_realms(h->door), h->password, &request) < 0)
 		return mux_reply_later();
 	verdict = door_answer(h->door, &request, &answer);
+	forget_password(h);
 	explicit_bzero(&answer, sizeof(answer));
 	switch (verdict.outcome) {
 	case DOOR_ACCEPT:
@@ -369,7 +377,8 @@ int hot_new(struct door *door, size_t connections_max, struct hot **ret)
 	for (size_t i = 0; i < HOT_PROTOCOL_MAX_; i++)
 		h->listeners[i] = (struct source){ SOURCE_LISTENER, (enum hot_protocol)i, -1 };
 	h->frame = secret_alloc(FRAME_MAX);
-	if (!h->frame)
+	h->password = secret_alloc(MUX_REQUEST_MAX);
+	if (!h->frame || !h->password)
 		return -ENOMEM;
 	h->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (h->epoll_fd < 0)
@@ -390,5 +399,6 @@ void hot_free(struct hot *h)
 	bury(h);
 	closep(&h->epoll_fd);
 	secret_free(h->frame);
+	secret_free(h->password);
 	free(h);
 }

@@ -19,12 +19,13 @@ static void copy(const struct mux_request *m, enum mux_field field, char *out, s
 }
 
 int muxframe_request(const struct mux_request *m, const struct config_words *realms,
-		     struct door_request *ret)
+		     struct secret *place, struct door_request *ret)
 {
 	const struct mux_slice *password = &m->fields[MUX_PASSWORD];
 	struct door_request q = { .password = NULL };
 	char login[DOOR_LOGIN_SIZE];
 	char realm[DOOR_LOGIN_SIZE];
+	int r;
 
 	copy(m, MUX_LOGIN, login, sizeof(login));
 	copy(m, MUX_REALM, realm, sizeof(realm));
@@ -32,9 +33,10 @@ int muxframe_request(const struct mux_request *m, const struct config_words *rea
 	copy(m, MUX_SERVICE, q.service, sizeof(q.service));
 	copy(m, MUX_ADDRESS, q.address, sizeof(q.address));
 	(void)snprintf(q.mechanism, sizeof(q.mechanism), "saslauthd"); /* it does not say */
-	q.password = secret_new(password->data, password->len);
-	if (!q.password)
-		return -ENOMEM;
+	r = secret_set(place, password->data, password->len);
+	if (r < 0)
+		return r;
+	q.password = place;
 	*ret = q;
 	return 0;
 }

@@ -8,8 +8,9 @@
 
 struct config_words;
 
-/* -ENOMEM. RET is untouched on failure and is to be released otherwise. */
+/* The password is put into PLACE, which RET then borrows. -E2BIG: it does not fit there. RET is
+ * untouched on failure. */
 must_check int muxframe_request(const struct mux_request *m, const struct config_words *realms,
-				struct door_request *ret);
+				struct secret *place, struct door_request *ret);
 
 #endif

@@ -201,6 +201,22 @@ static void report_cannot_drive_a_terminal(void **state)
 	assert_string_equal(text, "/etc/rotated/rotated.conf:3:7: unknown key \"a?[2J\"");
 }
 
+static void a_secret_may_take_another_of_no_more_than_its_length(void **state)
+{
+	cleanup_secret struct secret *s = secret_new("hunter2", 7);
+
+	(void)state;
+	assert_int_equal(secret_set(s, "abc", 3), 0);
+	assert_int_equal(secret_len(s), 3);
+	assert_memory_equal(secret_data(s), "abc\0\0\0\0", 8);
+	assert_int_equal(secret_set(s, "1234567", 7), 0);
+	assert_string_equal(secret_string(s), "1234567");
+	assert_int_equal(secret_set(s, "12345678", 8), -E2BIG);
+	assert_string_equal(secret_string(s), "1234567");
+	assert_int_equal(secret_set(s, NULL, 0), 0);
+	assert_memory_equal(secret_data(s), "\0\0\0\0\0\0\0", 8);
+}
+
 static void secrets_compare_and_copy(void **state)
 {
 	cleanup_secret struct secret *a = secret_new("hunter2", 7);
@@ -305,6 +321,7 @@ int main(void)
 		cmocka_unit_test(json_escapes_and_separates),
 		cmocka_unit_test(report_cannot_drive_a_terminal),
 		cmocka_unit_test(secrets_compare_and_copy),
+		cmocka_unit_test(a_secret_may_take_another_of_no_more_than_its_length),
 		cmocka_unit_test(a_typing_mistake_finds_the_name_that_was_meant),
 		cmocka_unit_test_setup_teardown(replace_is_whole_and_has_its_mode, make_dir,
 						drop_dir),

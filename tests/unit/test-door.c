@@ -66,7 +66,8 @@ static void decision_follows_the_verdict(void **state)
 		{ IDENTITY_NOTFOUND, DOOR_REFUSE, DOOR_ACCEPT },
 		{ IDENTITY_UNAVAIL, DOOR_LATER, DOOR_LATER },
 	};
-	cleanup_request struct door_request password = { .password = secret_new("x", 1) };
+	cleanup_secret struct secret *x = secret_new("x", 1);
+	const struct door_request password = { .password = x };
 	const struct door_request verifier = { .password = NULL };
 
 	(void)state;
@@ -114,24 +115,23 @@ static const char five[] = "\0\011billing.7\0\6s3cret\0\4smtp\0\0\0\x0e"
 
 static void mux_request_of_four_or_five_fields_is_understood(void **state)
 {
+	cleanup_secret struct secret *place = secret_alloc(16);
 	struct door_request q;
 	struct mux_request m;
 
 	(void)state;
 	assert_int_equal(PARSE(four, &m), 0);
 	assert_int_equal(m.count, 4);
-	assert_int_equal(muxframe_request(&m, &realms, &q), 0);
+	assert_int_equal(muxframe_request(&m, &realms, place, &q), 0);
 	assert_string_equal(q.login, "billing.7");
 	assert_string_equal(q.service, "smtp");
 	assert_string_equal(q.address, "");
 	assert_string_equal(secret_string(q.password), "s3cret");
-	door_request_release(&q);
 
 	assert_int_equal(PARSE(five, &m), 0);
 	assert_int_equal(m.count, 5);
-	assert_int_equal(muxframe_request(&m, &realms, &q), 0);
+	assert_int_equal(muxframe_request(&m, &realms, place, &q), 0);
 	assert_string_equal(q.address, "192.0.2.7;4711");
-	door_request_release(&q);
 }
 
 static void mux_request_may_come_byte_by_byte(void **state)
@@ -191,27 +191,27 @@ static void build(struct buf *b, enum wire_verb verb, const char *login, const c
 
 static void auth_frames_become_requests(void **state)
 {
+	cleanup_secret struct secret *place = secret_alloc(16);
 	cleanup_buf struct buf b = BUF_INIT;
 	struct door_request q;
 
 	(void)state;
 	build(&b, WIRE_AUTH_PASSWORD, "billing.7@relay", "s3cret");
-	assert_int_equal(authframe_parse(b.data, b.len, &realms, &q), 0);
+	assert_int_equal(authframe_parse(b.data, b.len, &realms, place, &q), 0);
 	assert_string_equal(q.login, "billing.7");
 	assert_string_equal(q.mechanism, "PLAIN");
 	assert_string_equal(q.address, "192.0.2.7;4711");
 	assert_string_equal(q.service, "");
 	assert_string_equal(secret_string(q.password), "s3cret");
-	door_request_release(&q);
 
 	build(&b, WIRE_AUTH_VERIFIER, "billing.7", NULL);
-	assert_int_equal(authframe_parse(b.data, b.len, &realms, &q), 0);
+	assert_int_equal(authframe_parse(b.data, b.len, &realms, place, &q), 0);
 	assert_null(q.password);
-	door_request_release(&q);
 }
 
 static void auth_frames_out_of_place_are_refused(void **state)
 {
+	cleanup_secret struct secret *place = secret_alloc(16);
 	static char huge[DOOR_LOGIN_SIZE + 1];
 	cleanup_buf struct buf b = BUF_INIT;
 	struct door_request q;
@@ -219,15 +219,17 @@ static void auth_frames_out_of_place_are_refused(void **state)
 	(void)state;
 	memset(huge, 'a', DOOR_LOGIN_SIZE);
 	build(&b, WIRE_AUTH_VERIFIER, huge, NULL);
-	assert_int_equal(authframe_parse(b.data, b.len, &realms, &q), -EBADMSG);
+	assert_int_equal(authframe_parse(b.data, b.len, &realms, place, &q), -EBADMSG);
+	build(&b, WIRE_AUTH_PASSWORD, "billing.7", "seventeen letters");
+	assert_int_equal(authframe_parse(b.data, b.len, &realms, place, &q), -E2BIG);
 	build(&b, WIRE_AUTH_VERIFIER, "billing.7", "s3cret");
-	assert_int_equal(authframe_parse(b.data, b.len, &realms, &q), -EBADMSG);
+	assert_int_equal(authframe_parse(b.data, b.len, &realms, place, &q), -EBADMSG);
 	build(&b, WIRE_AUTH_PASSWORD, "billing.7", NULL);
-	assert_int_equal(authframe_parse(b.data, b.len, &realms, &q), -EBADMSG);
+	assert_int_equal(authframe_parse(b.data, b.len, &realms, place, &q), -EBADMSG);
 	wire_begin_request(&b, WIRE_STATUS_GET);
 	assert_int_equal(frame_end(&b), 0);
-	assert_int_equal(authframe_parse(b.data, b.len, &realms, &q), -EOPNOTSUPP);
-	assert_int_equal(authframe_parse(b.data, b.len - 1, &realms, &q), -EBADMSG);
+	assert_int_equal(authframe_parse(b.data, b.len, &realms, place, &q), -EOPNOTSUPP);
+	assert_int_equal(authframe_parse(b.data, b.len - 1, &realms, place, &q), -EBADMSG);
 }
 
 static void auth_reply_says_no_more_than_an_outsider_may_know(void **state)
