@@ -108,6 +108,7 @@ static int check(struct attempt *a, sasl_server_params_t *sparams, const char *m
 	return finish(a, sparams, oparams);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the parameters are libsasl's */
 static int plain_step(void *context, sasl_server_params_t *sparams, const char *clientin,
 		      unsigned clientinlen, const char **serverout, unsigned *serveroutlen,
 		      sasl_out_params_t *oparams)
@@ -139,6 +140,7 @@ static int prompt(const char *text, const char **serverout, unsigned *serveroutl
 }
 
 /* draft-murchison-sasl-login: two prompts; some clients send the name with the command. */
+/* NOLINTNEXTLINE(readability-function-size): the parameters are libsasl's */
 static int login_step(void *context, sasl_server_params_t *sparams, const char *clientin,
 		      unsigned clientinlen, const char **serverout, unsigned *serveroutlen,
 		      sasl_out_params_t *oparams)

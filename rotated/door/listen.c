@@ -130,8 +130,8 @@ static int make_missing(const struct config *config, struct listening *l, struct
 			continue;
 		r = make_one(config, (enum hot_protocol)i, l);
 		if (r < 0) {
-			ignore_result(report_set(report, r, "cannot listen at %s: %s", path,
-						 strerrordesc_np(-r)));
+			r = report_set(report, r, "cannot listen at %s: %s", path,
+				       strerrordesc_np(-r));
 			report_hint(report, "see [door] %s in rotated.conf", key);
 			return r;
 		}

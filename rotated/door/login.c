@@ -37,7 +37,10 @@ void door_login_printable(const char *login, char *out, size_t size)
 	size_t n = len < size ? len : size - 1;
 
 	for (size_t i = 0; i < n; i++)
-		out[i] = login[i] > 0x20 && login[i] < 0x7f ? login[i] : '?';
+		out[i] = '?';
+	for (size_t i = 0; i < n; i++)
+		if (login[i] > 0x20 && login[i] < 0x7f)
+			out[i] = login[i];
 	out[n] = '\0';
 	if (n < len && n >= 3)
 		memcpy(out + n - 3, "...", 3);

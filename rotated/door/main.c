@@ -27,7 +27,7 @@
 #include "rotated/door/vaultlink.h"
 
 /* Descriptors that connections may not use up: log, vault, index, listeners, loop. */
-enum { RESERVED_FILES = 32 };
+#define RESERVED_FILES UINT64_C(32)
 
 enum { EXIT_USAGE = 2 };
 
@@ -76,6 +76,7 @@ static int parse_options(int argc, char **argv, const char **ret_root)
 	};
 	int c;
 
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread */
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
 		case 'r':
@@ -223,7 +224,7 @@ static int block_signals(void)
 	(void)sigaddset(&set, SIGINT);
 	(void)sigaddset(&set, SIGHUP);
 	(void)sigaddset(&set, SIGPIPE);
-	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
+	return -pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
 static int start_listening(struct program *p)
