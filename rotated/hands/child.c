@@ -22,7 +22,7 @@ static void reset_signals(void)
 	for (int i = 1; i < NSIG; i++)
 		(void)sigaction(i, &def, NULL);
 	(void)sigemptyset(&none); /* neither can fail with these arguments */
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)pthread_sigmask(SIG_SETMASK, &none, NULL);
 }
 
 /* Descriptors may already stand where others are to go, so all are first moved out of the way.

@@ -266,7 +266,7 @@ static int ask_tcp(const struct dns_server *s, const struct dns_question *q, uin
 int dns_ask(const struct dns_server *s, struct dns_question *q, uint64_t deadline,
 	    struct buf *answer, struct dns_message *ret)
 {
-	struct dns_message m;
+	struct dns_message m = { .tc = false };
 	int r;
 
 	if (getrandom(&q->id, sizeof(q->id), 0) != sizeof(q->id))

@@ -62,28 +62,32 @@ int dns_servers_parse(const char *text, struct dns_servers *ret)
 	return 0;
 }
 
-void dns_servers_from_resolv_conf(const char *text, struct dns_servers *ret)
+/* The address in a line "nameserver ADDRESS" of LEN characters. -EINVAL for any other line. */
+static int parse_resolv_line(const char *line, size_t len, struct dns_server *ret)
 {
 	static const char key[] = "nameserver";
+	char word[DNS_SERVER_TEXT_SIZE];
+	size_t at = strlen(key), end;
 
+	if (len <= at || strncmp(line, key, at) != 0 || (line[at] != ' ' && line[at] != '\t'))
+		return -EINVAL;
+	at += strspn(line + at, " \t");
+	end = at + strcspn(line + at, " \t\r\n;#%"); /* %: an IPv6 scope, which we pass over */
+	if (end - at >= sizeof(word))
+		return -EINVAL;
+	memcpy(word, line + at, end - at);
+	word[end - at] = '\0';
+	return dns_server_parse(word, ret);
+}
+
+void dns_servers_from_resolv_conf(const char *text, struct dns_servers *ret)
+{
 	ret->count = 0;
 	while (*text && ret->count < DNS_RESOLVERS_MAX) {
 		size_t line = strcspn(text, "\n");
 
-		if (strncmp(text, key, strlen(key)) == 0 && strspn(text + strlen(key), " \t")) {
-			const char *p = text + strlen(key);
-			char word[DNS_SERVER_TEXT_SIZE];
-			size_t len;
-
-			p += strspn(p, " \t");
-			len = strcspn(p, " \t\r\n;#%"); /* %: an IPv6 scope, which we skip */
-			if (len < sizeof(word)) {
-				memcpy(word, p, len);
-				word[len] = '\0';
-				if (dns_server_parse(word, &ret->at[ret->count]) == 0)
-					ret->count++;
-			}
-		}
+		if (parse_resolv_line(text, line, &ret->at[ret->count]) == 0)
+			ret->count++;
 		text += line;
 		text += *text == '\n';
 	}

@@ -126,7 +126,7 @@ int dns_message_parse(const uint8_t *data, size_t len, const struct dns_question
 	m.tc = flags & FLAG_TC;
 	m.ra = flags & FLAG_RA;
 	m.rcode = flags & MASK_RCODE;
-	for (unsigned s = 0; s < DNS_SECTION_MAX_; s++)
+	for (size_t s = 0; s < DNS_SECTION_MAX_; s++)
 		m.count[s] = load_be16(data + 6 + 2 * s);
 	if (load_be16(data + 4) != 1)
 		return -EBADMSG;

@@ -103,21 +103,28 @@ static bool is_plain_byte(uint8_t c)
 	       c == '-' || c == '_';
 }
 
+/* Returns how many characters it wrote. */
+static size_t put_label(char *out, const uint8_t *label, size_t len)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (is_plain_byte(label[i])) {
+			out[used++] = (char)label[i];
+			continue;
+		}
+		(void)snprintf(out + used, 5, "\\%03u", label[i]); /* always four */
+		used += 4;
+	}
+	return used;
+}
+
 void dns_name_to_text(const struct dns_name *n, char out[static DNS_NAME_TEXT_SIZE])
 {
 	size_t used = 0;
 
 	for (size_t at = 0; n->wire[at] != 0; at += 1U + n->wire[at]) {
-		for (size_t i = 1; i <= n->wire[at]; i++) {
-			uint8_t c = n->wire[at + i];
-
-			if (is_plain_byte(c)) {
-				out[used++] = (char)c;
-				continue;
-			}
-			(void)snprintf(out + used, 5, "\\%03u", c); /* always four */
-			used += 4;
-		}
+		used += put_label(out + used, n->wire + at + 1, n->wire[at]);
 		out[used++] = '.';
 	}
 	if (used == 0)

@@ -79,7 +79,7 @@ static int parse_object(const json_t *top, struct hook_output *o)
 static bool is_blank(const char *p, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if (!memchr(" \t\r\n", p[i], 4))
+		if (p[i] != ' ' && p[i] != '\t' && p[i] != '\r' && p[i] != '\n')
 			return false;
 	return true;
 }

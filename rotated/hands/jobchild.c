@@ -63,8 +63,7 @@ int hook_child(const void *context)
 	const struct job *j = context;
 	struct buf own = BUF_INIT, given = BUF_INIT;
 	char *env[ENVIRONMENT_MAX + 1] = { NULL };
-	char *argv[] = { (char *)(uintptr_t)j->hook.program, (char *)(uintptr_t)j->hook.action,
-			 NULL };
+	char *argv[] = { strdup(j->hook.program), strdup(j->hook.action), NULL };
 
 	/* The order is the rank: the fixed ones, then what the job says, then what its payload
 	 * says. Nothing is released: exec or exit does that. */
@@ -76,7 +75,7 @@ int hook_child(const void *context)
 		(void)fprintf(stderr, "what the hook is to read is not a JSON object\n");
 	buf_printf(&given, "ROTATED_ZONE=%s\n", j->zone);
 	add_lines(env, &given);
-	if (buf_error(&own) < 0 || buf_error(&given) < 0)
+	if (!argv[0] || !argv[1] || buf_error(&own) < 0 || buf_error(&given) < 0)
 		return EXIT_TEMPORARY;
 
 	(void)execve(j->hook.program, argv, env);

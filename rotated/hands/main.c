@@ -95,7 +95,10 @@ static int set_up_signals(sd_event *event)
 	(void)sigaddset(&mask, SIGTERM);
 	(void)sigaddset(&mask, SIGINT);
 	(void)sigaddset(&mask, SIGCHLD);
-	if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+	r = -pthread_sigmask(SIG_BLOCK, &mask, NULL);
+	if (r < 0)
+		return r;
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		return -errno;
 	r = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
 	return r < 0 ? r : sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
