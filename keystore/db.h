@@ -12,7 +12,12 @@
 static inline MDB_val db_val(struct span s)
 {
 	/* LMDB takes keys and values to be read through the same struct that it fills */
-	return (MDB_val){ s.len, (void *)(uintptr_t)s.data };
+	union {
+		const uint8_t *in;
+		void *out;
+	} data = { .in = s.data };
+
+	return (MDB_val){ s.len, data.out };
 }
 
 static inline struct span db_span(const MDB_val *v)

@@ -57,10 +57,10 @@ void *keys_alloc(size_t size, bool *locked)
 	return p;
 }
 
-void keys_protect(const void *keys)
+void keys_protect(void *keys)
 {
 	/* fails only for memory that is not ours; writable keys still work */
-	(void)sodium_mprotect_readonly((void *)(uintptr_t)keys);
+	(void)sodium_mprotect_readonly(keys);
 }
 
 void keys_free(void *keys)

@@ -64,7 +64,7 @@ struct issuer_keys {
  * set false, and otherwise left, when it is not locked into RAM. */
 void *keys_alloc(size_t size, bool *locked);
 /* After filling. */
-void keys_protect(const void *keys);
+void keys_protect(void *keys);
 /* NULL is allowed. Wipes. */
 void keys_free(void *keys);
 

@@ -344,20 +344,21 @@ int keystore_commit(struct keystore_txn *txn, uint64_t *ret_txid, struct report 
 		return r;
 	}
 	r = db_error(mdb_txn_commit(txn->db));
-	if (r == 0) {
+	if (r == 0)
 		*ks->meta = txn->next;
-		if (ret_txid)
-			*ret_txid = ks->meta->txid;
-		/* what is committed stays so: see state_write_anchor() */
-		ignore_result(state_write_anchor(ks));
-	}
 	finish(txn);
-	return db_report(report, r, "cannot change", ks->store_dir);
+	if (r < 0)
+		return db_report(report, r, "cannot change", ks->store_dir);
+	/* what is committed stays so: see state_write_anchor() */
+	ignore_result(state_write_anchor(ks));
+	if (ret_txid)
+		*ret_txid = ks->meta->txid;
+	return 0;
 }
 
 int txn_commit_empty(struct keystore *ks, struct report *report)
 {
-	struct keystore_txn *txn;
+	struct keystore_txn *txn = NULL;
 	int r = keystore_begin(ks, &txn, report);
 
 	return r < 0 ? r : keystore_commit(txn, NULL, report);

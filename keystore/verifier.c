@@ -54,9 +54,12 @@ int verifier_keys_from_blob(const uint8_t *blob, size_t len, struct verifier_key
 	memcpy(keys->store_id, blob, STORE_ID_LEN);
 	blob += STORE_ID_LEN;
 	memcpy(keys->name, blob, SEAL_KEY_LEN);
-	memcpy(keys->seal, blob + SEAL_KEY_LEN, SEAL_KEY_LEN);
-	memcpy(keys->tag, blob + 2 * SEAL_KEY_LEN, SEAL_KEY_LEN);
-	memcpy(keys->decoy, blob + 3 * SEAL_KEY_LEN, SEAL_KEY_LEN);
+	blob += SEAL_KEY_LEN;
+	memcpy(keys->seal, blob, SEAL_KEY_LEN);
+	blob += SEAL_KEY_LEN;
+	memcpy(keys->tag, blob, SEAL_KEY_LEN);
+	blob += SEAL_KEY_LEN;
+	memcpy(keys->decoy, blob, SEAL_KEY_LEN);
 	keys_protect(keys);
 	*ret = keys;
 	return 0;
