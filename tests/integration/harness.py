@@ -117,7 +117,7 @@ def build_path(name, build=None):
     build = build or BUILD
     for folder in ("", "rotated/vault", "rotated/door", "rotated/hands", "cli"):
         path = os.path.join(build, folder, name)
-        if os.path.exists(path):
+        if os.path.isfile(path):
             return path
     raise Failure(f"{build} has no {name}: run make first")
 
