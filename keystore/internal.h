@@ -53,6 +53,10 @@ must_check int keystore_db_open(struct keystore *ks, bool create, struct report 
 must_check int keystore_check_file(int dirfd, const char *dir, const char *name,
 				   struct report *report);
 
+/* Whether KEY may open a new slot: -EINVAL for its length. */
+must_check int keystore_check_key(enum keystore_slot_type type, const struct secret *key,
+				  struct report *report);
+
 /* unlock.c: reads the keyring, or keyring.prev when that cannot be decoded. */
 must_check int keystore_ring_load(struct keystore *ks, struct report *report);
 

@@ -381,21 +381,21 @@ static int make_recovery_text(const struct making *m, struct secret **ret)
 	return 0;
 }
 
-static int check_new_keys(const struct secret *passphrase, const struct secret *key_file,
-			  struct report *report)
+int keystore_check_key(enum keystore_slot_type type, const struct secret *key,
+		       struct report *report)
 {
-	if (secret_len(passphrase) == 0 || secret_len(passphrase) > KEYSTORE_PASSPHRASE_MAX)
-		return report_set(report, -EINVAL, "a passphrase has 1 to %d bytes",
-				  KEYSTORE_PASSPHRASE_MAX);
-	if (key_file && (secret_len(key_file) < KEYSTORE_KEY_FILE_MIN ||
-			 secret_len(key_file) > KEYSTORE_KEY_FILE_MAX)) {
-		(void)report_set(report, -EINVAL, "a key file has %d to %d bytes",
-				 KEYSTORE_KEY_FILE_MIN, KEYSTORE_KEY_FILE_MAX);
+	bool passphrase = type == KEYSTORE_SLOT_PASSPHRASE;
+	size_t least = passphrase ? 1 : KEYSTORE_KEY_FILE_MIN;
+	size_t most = passphrase ? KEYSTORE_PASSPHRASE_MAX : KEYSTORE_KEY_FILE_MAX;
+
+	if (secret_len(key) >= least && secret_len(key) <= most)
+		return 0;
+	(void)report_set(report, -EINVAL, "a %s has %zu to %zu bytes",
+			 passphrase ? "passphrase" : "key file", least, most);
+	if (!passphrase)
 		report_hint(report,
 			    "(umask 077; head -c 64 /dev/urandom > FILE) makes a good one");
-		return -EINVAL;
-	}
-	return 0;
+	return -EINVAL;
 }
 
 static void making_freep(struct making **m)
@@ -413,7 +413,9 @@ int keystore_create(const char *dir, const struct keystore_env *env,
 	uint64_t now;
 	int r;
 
-	r = check_new_keys(passphrase, key_file, report);
+	r = keystore_check_key(KEYSTORE_SLOT_PASSPHRASE, passphrase, report);
+	if (r == 0 && key_file)
+		r = keystore_check_key(KEYSTORE_SLOT_KEY_FILE, key_file, report);
 	if (r == 0)
 		r = new_handle(dir, env, &ks, report);
 	if (r == 0)

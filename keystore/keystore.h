@@ -123,7 +123,8 @@ size_t keystore_slot_count(const struct keystore *ks);
 void keystore_slot_get(const struct keystore *ks, size_t index, struct keystore_slot *ret);
 
 /* Both need both tiers open. The last passphrase slot and the last recovery slot cannot be
- * removed: -EPERM. A key file opens AUTH alone. */
+ * removed: -EPERM. A key file opens AUTH alone. -EINVAL for a key out of bounds, -ENOSPC when
+ * there are 16 already. */
 must_check int keystore_slot_add(struct keystore *ks, enum keystore_slot_type type,
 				 const struct secret *key, struct report *report);
 must_check int keystore_slot_remove(struct keystore *ks,

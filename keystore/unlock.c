@@ -387,8 +387,14 @@ int keystore_slot_add(struct keystore *ks, enum keystore_slot_type type,
 	r = may_change_slots(ks, report);
 	if (r < 0)
 		return r;
-	if (type == KEYSTORE_SLOT_RECOVERY || ring.slot_count == KEYRING_SLOTS_MAX)
-		return report_set(report, -EINVAL, "cannot add this slot");
+	if (type == KEYSTORE_SLOT_RECOVERY)
+		return report_set(report, -EINVAL, "a recovery slot is made at creation only");
+	if (ring.slot_count == KEYRING_SLOTS_MAX)
+		return report_set(report, -ENOSPC, "all %d slots are in use",
+				  KEYRING_SLOTS_MAX);
+	r = keystore_check_key(type, key, report);
+	if (r < 0)
+		return r;
 	roots = keys_alloc(sizeof(*roots), &ks->locked);
 	if (!roots)
 		return report_set(report, -ENOMEM, "out of guarded memory");
