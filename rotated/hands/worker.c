@@ -375,7 +375,7 @@ static void try_connect(struct worker *w)
 	int fd = wire_connect(w->options.socket, w->options.vault_uid, 0);
 	int r;
 
-	if (fd == -EPERM)
+	if (fd == -EPERM && !w->is_away_told)
 		log_error("%s belongs to somebody who is not the vault", w->options.socket);
 	if (fd < 0) {
 		disconnect(w, strerrordesc_np(-fd));

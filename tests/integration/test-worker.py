@@ -4,6 +4,7 @@
 
 import json
 import os
+import pwd
 
 from harness import Results, Root, poll
 from wire import FakeVault, change, payload
@@ -251,6 +252,25 @@ def killed(root):
         vault.close()
 
 
+def stranger(root):
+    if os.geteuid() != 0:
+        return
+    nobody = pwd.getpwnam("nobody").pw_uid
+    with results.case("a socket of another user is not spoken to"):
+        vault = FakeVault(root.path, uid=nobody)
+        worker = root.start_worker()
+        connection, _ = vault.listener.accept()
+        assert connection.recv(100) == b""
+        poll("the log", lambda: "not the vault" in worker.log())
+        worker.stop()
+        vault.close()
+    with results.case("unless it is the user that --vault-user names"):
+        vault = FakeVault(root.path, uid=nobody)
+        root.start("rotated-worker", "--vault-user", "nobody")
+        vault.accept()
+        vault.close()
+
+
 def main():
     with Root() as root:
         vault = FakeVault(root.path)
@@ -265,6 +285,7 @@ def main():
         side_by_side(root, vault)
         vault_comes_and_goes(root, vault, worker)
         killed(root)
+        stranger(root)
     results.exit()
 
 

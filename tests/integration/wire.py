@@ -49,12 +49,17 @@ class Done:
 class FakeVault:
     """The vault's end of the worker's socket, under ROOT."""
 
-    def __init__(self, root):
+    def __init__(self, root, uid=None):
+        """With UID, which root alone may give, the socket is that user's."""
         self.path = os.path.join(root, "run/rotated/worker")
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.listener.bind(self.path)
+        if uid is not None:
+            os.seteuid(uid)  # SO_PEERCRED shows who called listen()
         self.listener.listen()
+        if uid is not None:
+            os.seteuid(0)
         self.listener.settimeout(PATIENCE)
         self.worker = None
         self.count = 0
