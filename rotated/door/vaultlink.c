@@ -27,7 +27,7 @@ struct vaultlink {
 	sd_event_source *io;	/* while connected */
 	sd_event_source *timer; /* the next attempt, or the end of patience with a greeting */
 	unsigned retry_ms;
-	bool is_greeting; /* the next frame answers Door.Hello */
+	bool is_greeting; /* Door.Hello was not answered yet */
 	bool is_outage;	  /* told already */
 };
 
@@ -96,11 +96,13 @@ static int take_keys(struct vaultlink *v, const struct frame *f)
 
 /* A vault that is sealed after a restart leaves the door with the keys it has: only an order
  * to seal takes them away. */
-static int on_greeting(struct vaultlink *v, const struct frame *f)
+static int on_answer(struct vaultlink *v, const struct frame *f)
 {
 	enum wire_status status;
 	int r;
 
+	if (!v->is_greeting)
+		return -EBADMSG;
 	v->is_greeting = false;
 	v->timer = sd_event_source_disable_unref(v->timer);
 	r = wire_check_reply(f, WIRE_DOOR_HELLO, &status);
@@ -151,7 +153,7 @@ static int on_input(sd_event_source *source, int fd, uint32_t events, void *cont
 	if (r == 0)
 		r = frame_parse(input.data, input.len, &f);
 	if (r == 0)
-		r = v->is_greeting ? on_greeting(v, &f) : on_push(v, &f);
+		r = frame_find(&f, "status") ? on_answer(v, &f) : on_push(v, &f);
 	return r < 0 ? try_later(v, r) : 0;
 }
 
