@@ -71,6 +71,7 @@ void dns_point_judge(struct dns_point *p, const struct dns_message *m,
 		judge_error(p, m);
 	} else if (a->says == DNS_SAYS_NONE) {
 		p->result = DNS_ABSENT;
+		(void)snprintf(p->detail, sizeof(p->detail), "has no such record");
 	} else if (is_expected(a, expect)) {
 		p->result = DNS_VISIBLE;
 	} else {

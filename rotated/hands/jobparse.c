@@ -54,7 +54,7 @@ static int copy_field(const struct frame *f, const char *key, struct buf *ret)
 /* Only our own names get in: PATH, LD_PRELOAD and the like are not for a job to say. */
 static bool is_environment(struct buf *lines)
 {
-	static const char prefix[] = "ROTATED_";
+	static const char prefix[] = "ROTATED_SETTING_";
 	const char *p = buf_string(lines);
 
 	while (p && *p) {
@@ -82,7 +82,7 @@ static const char *parse_hook(const struct frame *f, struct job *j)
 		return "what the hook is to read is not text";
 	if (copy_field(f, "environment", &h->environment) < 0 ||
 	    !is_environment(&h->environment))
-		return "the hook's environment is not lines of ROTATED_NAME=VALUE";
+		return "the hook's environment is not lines of ROTATED_SETTING_NAME=VALUE";
 	return NULL;
 }
 
