@@ -3,6 +3,7 @@
  * twice in a process, so whoever reads beside the writer is a child. */
 #include "tests/unit/verifier-fixture.h"
 
+#include <grp.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -350,6 +351,52 @@ static void the_door_may_read_and_lock_but_not_write(void **state)
 	}
 }
 
+/* What index_get() says to a process of that group and no other, and of no special user. */
+static int get_as_group(struct fixture *f, const struct verifier_keys *keys, gid_t group)
+{
+	char dir[PATH_MAX];
+	int status;
+	pid_t pid;
+
+	fixture_path(f, "index", dir);
+	pid = fork();
+	if (pid == 0) {
+		struct index_reader *r = NULL;
+		struct verifier_entry e;
+		int n;
+
+		if (setgroups(0, NULL) < 0 || setgid(group) < 0 || setuid(54321) < 0)
+			_exit(1);
+		n = index_reader_new(dir, keys, &r);
+		if (n == 0)
+			n = index_get(r, "billing.7", &e);
+		_exit(-n);
+	}
+	assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+	assert_true(WIFEXITED(status));
+	return -WEXITSTATUS(status);
+}
+
+static void only_the_doors_group_can_read(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_verifier_keys struct verifier_keys *keys = make_keys(1);
+	const struct index_options options = { .keys = keys, .group = 54322 };
+	struct verifier_entry e = make_entry(keys, "billing.7", "secret", 7);
+	struct index_writer *w = NULL;
+	char dir[PATH_MAX];
+
+	if (geteuid() != 0)
+		skip(); /* another user is needed to be refused */
+	assert_int_equal(chmod(f->dir, 0711), 0);
+	fixture_path(f, "index", dir);
+	assert_int_equal(index_writer_open(dir, &options, &w, NULL), 0);
+	build(w, "billing.7", &e, 1);
+	assert_int_equal(get_as_group(f, keys, 54322), 0);
+	assert_int_equal(get_as_group(f, keys, 54323), -EACCES);
+	index_writer_close(w);
+}
+
 static void a_reader_killed_in_a_transaction_does_not_bloat_the_file(void **state)
 {
 	struct fixture *f = *state;
@@ -447,6 +494,7 @@ int main(void)
 		TEST(another_keystores_index_is_trouble_and_not_an_unknown_login),
 		TEST(a_damaged_index_is_made_anew),
 		TEST(the_door_may_read_and_lock_but_not_write),
+		TEST(only_the_doors_group_can_read),
 		TEST(a_reader_killed_in_a_transaction_does_not_bloat_the_file),
 		TEST(entries_out_of_bounds_are_refused),
 	};
