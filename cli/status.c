@@ -18,6 +18,14 @@ static bool is_open(const json_t *keystore, const char *tier)
 	return strcmp(member(keystore, tier), "open") == 0;
 }
 
+/* "1 service", "3 services" */
+static void show_count(FILE *out, const json_t *counts, const char *key, const char *one)
+{
+	json_int_t n = json_integer_value(json_object_get(counts, key));
+
+	(void)fprintf(out, "%" JSON_INTEGER_FORMAT " %s%s", n, one, n == 1 ? "" : "s");
+}
+
 static void show_keystore(FILE *out, const json_t *keystore)
 {
 	char cell[PRINT_CELL_SIZE];
@@ -32,7 +40,8 @@ static void show_keystore(FILE *out, const json_t *keystore)
 		      is_open(keystore, "issuer") ? "open" : "SEALED");
 	if (strcmp(state, "damaged") == 0)
 		(void)fputs(", DAMAGED", out);
-	(void)fprintf(out, "; %s records", print_cell(keystore, "records", cell));
+	(void)fputs("; ", out);
+	show_count(out, keystore, "records", "record");
 	(void)fprintf(out, ", transaction %s\n", print_cell(keystore, "txid", cell));
 }
 
@@ -49,13 +58,16 @@ static void show_peer(FILE *out, const char *name, const json_t *peer, const cha
 
 static void show_counts(FILE *out, const json_t *counts)
 {
-	char cell[PRINT_CELL_SIZE];
-
-	(void)fprintf(out, "counts    %s services", print_cell(counts, "services", cell));
+	(void)fputs("counts    ", out);
+	show_count(out, counts, "services", "service");
 	print_if(out, counts, "services_disabled", " (", " disabled)");
-	(void)fprintf(out, ", %s logins", print_cell(counts, "credentials", cell));
-	(void)fprintf(out, ", %s domains", print_cell(counts, "domains", cell));
-	(void)fprintf(out, ", %s signing keys\n", print_cell(counts, "dkim_keys", cell));
+	(void)fputs(", ", out);
+	show_count(out, counts, "credentials", "login");
+	(void)fputs(", ", out);
+	show_count(out, counts, "domains", "domain");
+	(void)fputs(", ", out);
+	show_count(out, counts, "dkim_keys", "signing key");
+	(void)fputc('\n', out);
 }
 
 static void show_item(FILE *out, const json_t *item)
@@ -112,7 +124,7 @@ static void show_status(FILE *out, const json_t *json)
 	show_peer(out, "door    ", door, print_has(door, "has_keys") ? "" : ", WITHOUT KEYS");
 	show_peer(out, "worker  ", json_object_get(json, "worker"), "");
 	(void)fprintf(out, "audit     %s, ", print_has(audit, "ok") ? "ok" : "BROKEN");
-	(void)fprintf(out, "%s records", print_cell(audit, "records", cell));
+	show_count(out, audit, "records", "record");
 	print_if(out, audit, "detail", ": ", "");
 	(void)fputc('\n', out);
 	show_counts(out, json_object_get(json, "counts"));

@@ -12,10 +12,9 @@ static void show_verify(FILE *out, const json_t *json)
 	static const struct print_table table = { heads, keys, ARRAY_SIZE(keys),
 						  "Every record opens and every sum agrees." };
 	static const struct print_field fields[] = {
-		{ "records", "records" },	{ "history", "history" },
+		{ "records", "records" },	{ "not opened: sealed", "unreadable" },
 		{ "tombstones", "tombstones" }, { "transaction", "txid" },
-		{ "keyring", "generation" },	{ "store", "store_id" },
-		{ "set hash", "set_hash" },
+		{ "store", "store_id" },
 	};
 
 	print_fields(out, json, fields, ARRAY_SIZE(fields));

@@ -467,6 +467,8 @@ static const struct golden {
 	  " domain=example.com selector=r20261123" },
 	{ "dns-check", "dns check example.com", WIRE_DNS_CHECK, WIRE_STATUS_REFUSED,
 	  " domain=example.com" },
+	{ "hook-test", "hook test example.com", WIRE_HOOK_TEST, WIRE_STATUS_REFUSED,
+	  " domain=example.com" },
 	{ "audit-show", "audit show --from 118 --count 3", WIRE_AUDIT_SHOW, WIRE_STATUS_OK,
 	  " from=118 count=3" },
 	{ "audit-verify", "audit verify", WIRE_AUDIT_VERIFY, WIRE_STATUS_REFUSED, "" },
