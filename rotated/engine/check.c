@@ -11,13 +11,22 @@ static bool is_hook(enum engine_action_type type)
 
 /* ---- one item ---- */
 
+static bool is_login(const struct engine_item *item, const struct engine_version *v)
+{
+	char service[SERVICE_ID_MAX + 1];
+	uint32_t version;
+
+	return text_to_login(v->name, service, &version) == 0 &&
+	       strcmp(service, item->id) == 0 && (version == 0 || version == v->version);
+}
+
 static const char *check_version(const struct engine_item *item, const struct engine_version *v)
 {
 	if (v->state == ENGINE_STATE_NONE || engine_state_phase(v->state) == ENGINE_GONE)
 		return "a version is listed that is not alive";
 	if (!engine_state_fits(v->state, item->kind))
 		return "a version is in a state that its kind does not have";
-	if (item->kind == ENGINE_DKIM ? !text_is_label(v->name) : v->name[0] != '\0')
+	if (item->kind == ENGINE_DKIM ? !text_is_label(v->name) : !is_login(item, v))
 		return "a version has a name that does not fit its kind";
 	if (v->operation > item->last_operation)
 		return "an operation is newer than the newest";

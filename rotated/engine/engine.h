@@ -74,7 +74,7 @@ enum {
 struct engine_version {
 	uint32_t version;
 	enum engine_state state;
-	char name[ENGINE_NAME_SIZE];	   /* DKIM: the selector; else empty */
+	char name[ENGINE_NAME_SIZE];	   /* the login, or the selector */
 	uint64_t age;			   /* credited time in this state */
 	uint64_t created, visible, active; /* wall clock, for people only; 0 is not yet */
 	uint32_t operation; /* of the outside step under way; the same for every retry */
@@ -121,6 +121,7 @@ struct engine_policy {
 	bool is_automatic; /* a due version is planned without a person */
 	bool has_hook;	   /* else a person publishes, and the servers are only asked */
 	bool may_create;   /* the tier that new secrets need is open */
+	bool is_stable;	   /* passwords: the login is the bare id, for every version */
 	bool may_work;	   /* outside actions can be begun at all */
 };
 

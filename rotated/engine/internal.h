@@ -27,7 +27,8 @@ void engine_credit(struct engine_item *item, const struct moment *now);
 uint64_t engine_backoff(const struct engine_item *item, const struct engine_policy *policy);
 
 /* Appends version last_version + 1, PLANNED and named. -ENOSPC. */
-must_check int engine_plan(struct engine_item *item, const struct moment *now);
+must_check int engine_plan(struct engine_item *item, const struct engine_policy *policy,
+			   const struct moment *now);
 
 struct engine_version *engine_version_find(struct engine_item *item, uint32_t version);
 struct engine_version *engine_version_find_phase(struct engine_item *item,

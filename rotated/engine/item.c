@@ -111,7 +111,22 @@ static int name_selector(struct engine_item *item, const struct moment *now,
 	return 0;
 }
 
-int engine_plan(struct engine_item *item, const struct moment *now)
+static int name_version(struct engine_item *item, const struct engine_policy *policy,
+			const struct moment *now, char ret[static ENGINE_NAME_SIZE])
+{
+	int n;
+
+	if (item->kind == ENGINE_DKIM)
+		return name_selector(item, now, ret);
+	if (policy->is_stable)
+		n = snprintf(ret, ENGINE_NAME_SIZE, "%s", item->id);
+	else
+		n = snprintf(ret, ENGINE_NAME_SIZE, "%s.%u", item->id, item->last_version + 1);
+	return n < ENGINE_NAME_SIZE ? 0 : -ENOSPC;
+}
+
+int engine_plan(struct engine_item *item, const struct engine_policy *policy,
+		const struct moment *now)
 {
 	struct engine_version *v = &item->versions[item->count];
 	int r;
@@ -119,11 +134,9 @@ int engine_plan(struct engine_item *item, const struct moment *now)
 	if (item->count == ENGINE_VERSIONS_MAX || item->last_version == UINT32_MAX)
 		return -ENOSPC;
 	*v = (struct engine_version){ .state = ENGINE_PLANNED, .created = now->wall };
-	if (item->kind == ENGINE_DKIM) {
-		r = name_selector(item, now, v->name);
-		if (r < 0)
-			return r;
-	}
+	r = name_version(item, policy, now, v->name);
+	if (r < 0)
+		return r;
 	v->version = ++item->last_version;
 	item->count++;
 	item->is_due = false;

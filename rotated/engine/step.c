@@ -132,7 +132,7 @@ static void promote(struct step *s, struct engine_version *v)
 
 static int plan(struct step *s)
 {
-	int r = engine_plan(s->item, s->now);
+	int r = engine_plan(s->item, s->policy, s->now);
 
 	if (r < 0)
 		return r;

@@ -171,7 +171,10 @@ static void old_password_works_for_the_overlap_and_no_longer(void **state)
 	(void)state;
 	issue(&b, 1);
 	assert_int_equal(event(&b, ENGINE_EVENT_CONFIRM, 1), 0);
+	assert_string_equal(b.item.versions[0].name, "billing.1");
+	b.policy.is_stable = true;
 	issue(&b, 2);
+	assert_string_equal(b.item.versions[1].name, "billing");
 	assert_int_equal(state_of(&b, 1), ENGINE_ACTIVE);
 	assert_int_equal(event(&b, ENGINE_EVENT_CONFIRM, 2), 0);
 	assert_int_equal(state_of(&b, 1), ENGINE_RETIRING);
@@ -603,9 +606,10 @@ static void stored_form_does_not_change(void **state)
 		1, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1,		     /* kind: password */
 		2, 0, 7, 'b', 'i', 'l', 'l', 'i', 'n', 'g',
 		3, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1,		     /* last_version */
-		8, 0, 33,					     /* a version */
+		8, 0, 45, /* a version */
 		  1, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1,
 		  2, 0, 8, 0, 0, 0, 0, 0, 0, 0, 2,		     /* staged */
+		  3, 0, 9, 'b', 'i', 'l', 'l', 'i', 'n', 'g', '.', '1',
 		  5, 0, 8, 0, 6, 0x60, 0xed, 0xd1, 0x95, 0x44, 0, /* created */
 		12, 0, 8, 0, 6, 0x60, 0xed, 0xd1, 0x95, 0x44, 0, /* seen */
 		13, 0, 8, 0, 0, 0, 0, 0xd6, 0x93, 0xa4, 0,
