@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The one way to change anything: steps of the engine are gathered in a struct change, and
+ * change_commit() makes them true in this order: an audit line that says what is intended, on
+ * disk; one keystore transaction with the item, its secrets and the end of the audit chain; the
+ * verifier index; an audit line that says how it ended. Only then does it return, and only
+ * then is anything begun outside.
+ */
+#ifndef ROTATED_VAULT_CHANGE_H
+#define ROTATED_VAULT_CHANGE_H
+
+#include "rotated/vault/driver.h"
+
+enum { CHANGE_ERASED_MAX = 2 * ENGINE_VERSIONS_MAX, CHANGE_ACTOR_SIZE = 64 };
+
+struct change {
+	struct item *item;
+	struct engine_item next;
+	struct engine_action erased[CHANGE_ERASED_MAX];
+	unsigned erased_count;
+	struct engine_action begun; /* type ENGINE_ACTION_NONE: nothing */
+	bool is_changed;
+	uint64_t wake;
+	const struct made *made; /* borrowed; NULL for none */
+
+	/* for the audit log; NULL event: what the engine did by itself */
+	const char *event;
+	const char *actor;
+	uint32_t version;
+};
+
+void change_init(struct change *c, struct item *item);
+
+/* One more step on top of what is gathered. Errors are engine_step()'s. */
+must_check int change_step(const struct manager *m, struct change *c,
+			   const struct engine_observation *seen);
+
+/* Makes it true. After a failure nothing has changed, unless the report says otherwise. */
+must_check int change_commit(struct manager *m, struct change *c, struct report *report);
+
+/* Stores how far waits are credited, of all items that have been waiting for an hour. */
+void change_checkpoint(struct manager *m, bool is_forced);
+
+/* An audit line for what is no change of an item: unseal, private keys shown, … */
+must_check int change_note(struct manager *m, const struct audit_event *event,
+			   struct report *report);
+
+#endif

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rotated/vault/control.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "rotated/vault/peer.h"
+#include "rotated/vault/server.h"
+#include "rotated/vault/store.h"
+
+enum { CONNECTIONS_MAX = 64, JSON_CHUNK = 60000 };
+
+/* A client that connects and says nothing has so long. */
+#define IDLE (60 * USEC_PER_SEC)
+
+struct session {
+	struct session *next;
+	struct control *control;
+	struct peer *peer;
+};
+
+struct control {
+	struct manager *m;
+	struct server *server;
+	struct session *sessions;
+};
+
+static handler_fn *const handlers[WIRE_VERB_MAX_] = {
+	[WIRE_STORE_INIT] = verb_store_init,
+	[WIRE_STORE_UNSEAL] = verb_store_unseal,
+	[WIRE_STORE_SEAL] = verb_store_seal,
+	[WIRE_STORE_VERIFY] = verb_store_verify,
+	[WIRE_STORE_SLOTS] = verb_store_slots,
+	[WIRE_STATUS_GET] = verb_status_get,
+	[WIRE_PLAN_GET] = verb_plan_get,
+	[WIRE_SERVICE_LIST] = verb_service_list,
+	[WIRE_SERVICE_SHOW] = verb_service_show,
+	[WIRE_SERVICE_DISABLE] = verb_service_disable,
+	[WIRE_SERVICE_ENABLE] = verb_service_enable,
+	[WIRE_CREDENTIAL_LIST] = verb_credential_list,
+	[WIRE_CREDENTIAL_ISSUE] = verb_credential_issue,
+	[WIRE_CREDENTIAL_ROTATE] = verb_credential_rotate,
+	[WIRE_CREDENTIAL_CONFIRM] = verb_credential_confirm,
+	[WIRE_CREDENTIAL_REVOKE] = verb_credential_revoke,
+	[WIRE_DKIM_LIST] = verb_dkim_list,
+	[WIRE_DKIM_SHOW] = verb_dkim_show,
+	[WIRE_DKIM_ROTATE] = verb_dkim_rotate,
+	[WIRE_DKIM_REVOKE] = verb_dkim_revoke,
+	[WIRE_DNS_CHECK] = verb_dns_check,
+	[WIRE_HOOK_TEST] = verb_hook_test,
+	[WIRE_AUDIT_SHOW] = verb_audit_show,
+	[WIRE_AUDIT_VERIFY] = verb_audit_verify,
+};
+
+/* ---- replies ---- */
+
+void reply_release(struct reply *r)
+{
+	buf_release(&r->json);
+	buf_release(&r->fields);
+}
+
+static void put_nonempty(struct buf *f, const char *key, const char *text)
+{
+	if (text[0])
+		frame_put_text(f, key, text);
+}
+
+/* One frame; all but the last carry only a part of the JSON. */
+static int build_frame(enum wire_status status, const struct reply *r, size_t *at,
+		       struct buf *ret)
+{
+	size_t left = r->json.len - *at;
+	size_t len = left < JSON_CHUNK ? left : JSON_CHUNK;
+
+	wire_begin_reply(ret, status);
+	if (len > 0)
+		frame_put(ret, "json", r->json.data + *at, len);
+	*at += len;
+	if (*at < r->json.len) {
+		frame_put_text(ret, "more", "1");
+		return frame_end(ret);
+	}
+	buf_append(ret, r->fields.data, r->fields.len);
+	put_nonempty(ret, "message", r->report.what);
+	put_nonempty(ret, "hint", r->report.hint);
+	return frame_end(ret);
+}
+
+static void send_failure(struct peer *p)
+{
+	static const struct report report = { .what = "the answer does not fit into memory" };
+	cleanup_buf struct buf f = BUF_INIT;
+
+	if (wire_reply_report(&f, WIRE_STATUS_AGAIN, &report) == 0)
+		peer_send(p, &f);
+}
+
+void reply_send(struct peer *p, enum wire_status status, struct reply *r)
+{
+	size_t at = 0;
+
+	if (buf_error(&r->json) < 0 || buf_error(&r->fields) < 0) {
+		send_failure(p);
+		return;
+	}
+	do {
+		cleanup_buf struct buf f = BUF_INIT;
+
+		if (build_frame(status, r, &at, &f) < 0) {
+			send_failure(p);
+			return;
+		}
+		peer_send(p, &f);
+	} while (at < r->json.len);
+}
+
+/* ---- what handlers share ---- */
+
+static enum wire_status status_of(int error)
+{
+	switch (error) {
+	case -ENOKEY:
+	case -EBUSY:
+	case -EAGAIN:
+	case -ENOSPC:
+	case -EIO:
+	case -ENOMEM:
+	case -ENOTCONN:
+		return WIRE_STATUS_AGAIN;
+	case -EALREADY:
+		return WIRE_STATUS_NOTHING;
+	default:
+		return WIRE_STATUS_REFUSED;
+	}
+}
+
+enum wire_status request_fail(struct request *req, int error)
+{
+	if (!req->reply.report.what[0])
+		report_set(&req->reply.report, error, "it failed: %s", strerror(-error));
+	return status_of(error);
+}
+
+enum wire_status request_refuse(struct request *req, enum wire_status status, const char *hint,
+				const char *fmt, ...)
+{
+	char text[REPORT_TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap); /* cut to fit */
+	va_end(ap);
+	report_set(&req->reply.report, 0, "%s", text);
+	if (hint)
+		report_hint(&req->reply.report, "%s", hint);
+	return status;
+}
+
+int request_require(struct request *req, enum keystore_tier tier)
+{
+	return store_require(req->m, tier, &req->reply.report);
+}
+
+/* ---- somebody waits for a key ---- */
+
+static void write_key(const struct item *item, const struct engine_version *v, struct buf *ret)
+{
+	struct json j = JSON_INIT(ret);
+
+	json_object(&j, NULL);
+	json_string(&j, "domain", item->engine.id);
+	json_string(&j, "selector", v->name);
+	json_number(&j, "version", v->version);
+	json_object_end(&j);
+}
+
+void control_item_moved(struct manager *m, struct item *item, const struct report *report)
+{
+	const struct engine_version *v = engine_find_phase(&item->engine, ENGINE_COMING);
+	cleanup_reply struct reply reply = { 0 };
+	enum wire_status status = WIRE_STATUS_OK;
+	struct peer *p = item->waiter;
+
+	(void)m;
+	if (!p)
+		return;
+	if (report) {
+		reply.report = *report;
+		status = WIRE_STATUS_AGAIN;
+	} else if (!v) {
+		report_set(&reply.report, 0, "%s: the key was revoked before it was made",
+			   item->engine.id);
+		status = WIRE_STATUS_REFUSED;
+	} else if (v->state != ENGINE_PLANNED) {
+		write_key(item, v, &reply.json);
+	} else if (item->engine.failures > 0) {
+		report_set(&reply.report, 0, "%s: %s", item->engine.id, item->engine.detail);
+		status = WIRE_STATUS_AGAIN;
+	} else {
+		return;
+	}
+	item->waiter = NULL;
+	reply_send(p, status, &reply);
+	peer_set_busy(p, false);
+}
+
+static void forget_waiter(struct manager *m, const struct peer *p)
+{
+	for (size_t i = 0; i < m->item_count; i++)
+		if (m->items[i]->waiter == p)
+			m->items[i]->waiter = NULL;
+}
+
+/* ---- dispatch ---- */
+
+static void refuse_frame(struct peer *p, int error)
+{
+	cleanup_buf struct buf f = BUF_INIT;
+	struct report report = { 0 };
+
+	report_set(&report, error, "%s",
+		   error == -EOPNOTSUPP ? "this rotated does not know what was asked"
+					: "the request has fields that do not belong there");
+	report_hint(&report, "use the rotatectl that came with this rotated");
+	if (wire_reply_report(&f, WIRE_STATUS_USAGE, &report) == 0)
+		peer_send(p, &f);
+}
+
+static void on_frame(struct peer *p, const struct frame *f)
+{
+	struct session *s = peer_context(p);
+	const struct socket_peer *who = peer_credentials(p);
+	struct request req = { .m = s->control->m, .peer = p, .frame = f };
+	enum wire_status status;
+	enum wire_verb verb;
+	int r = wire_check_request(f, WIRE_CONTROL, &verb);
+
+	if (r < 0) {
+		refuse_frame(p, r);
+		return;
+	}
+	(void)snprintf(req.actor, sizeof(req.actor), "uid %u pid %d", (unsigned)who->uid,
+		       (int)who->pid); /* it fits */
+	req.is_dry_run = frame_flag(f, "dry_run");
+	peer_set_busy(p, true);
+	status = handlers[verb](&req);
+	if (status != CONTROL_LATER) {
+		reply_send(p, status, &req.reply);
+		peer_set_busy(p, false);
+	}
+	if (status != WIRE_STATUS_OK && status != CONTROL_LATER)
+		log_info("%s by %s: %s", wire_verb_name(verb), req.actor,
+			 req.reply.report.what);
+	reply_release(&req.reply);
+}
+
+static void on_closed(struct peer *p)
+{
+	struct session *s = peer_context(p);
+	struct session **at = &s->control->sessions;
+
+	forget_waiter(s->control->m, p);
+	verb_dns_forget(p);
+	while (*at != s)
+		at = &(*at)->next;
+	*at = s->next;
+	server_release(s->control->server);
+	free(s);
+}
+
+static void on_accepted(void *context, int fd)
+{
+	static const struct peer_ops ops = { .frame = on_frame, .closed = on_closed };
+	struct control *c = context;
+	struct session *s = calloc(1, sizeof(*s));
+	struct peer_options options = {
+		.event = c->m->event, .ops = &ops, .context = s, .idle = IDLE
+	};
+
+	if (!s)
+		closep(&fd);
+	if (!s || peer_new(fd, &options, &s->peer) < 0) {
+		free(s);
+		server_release(c->server);
+		return;
+	}
+	s->control = c;
+	s->next = c->sessions;
+	c->sessions = s;
+}
+
+static bool is_allowed(void *context, const struct socket_peer *peer)
+{
+	const struct control *c = context;
+
+	return config_ids_has(&c->m->config->vault.admins, peer->uid);
+}
+
+int control_new(struct manager *m, struct control **ret, struct report *report)
+{
+	struct control *c = calloc(1, sizeof(*c));
+	struct server_options options = {
+		.event = m->event,
+		.name = "control",
+		.path = m->config->vault.control_socket,
+		.mode = 0666, /* SO_PEERCRED decides */
+		.connections_max = CONNECTIONS_MAX,
+		.context = c,
+		.is_allowed = is_allowed,
+		.accepted = on_accepted,
+	};
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	c->m = m;
+	r = server_new(&options, &c->server, report);
+	if (r < 0) {
+		free(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+void control_free(struct control *c)
+{
+	if (!c)
+		return;
+	while (c->sessions)
+		peer_close(c->sessions->peer);
+	server_free(c->server);
+	free(c);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The control socket: rotatectl's requests, each answered by one handler of one table. */
+#ifndef ROTATED_VAULT_CONTROL_H
+#define ROTATED_VAULT_CONTROL_H
+
+#include "rotated/vault/change.h"
+#include "rotated/vault/manager.h"
+#include "wire/verbs.h"
+
+must_check int control_new(struct manager *m, struct control **ret, struct report *report);
+void control_free(struct control *c); /* NULL is allowed */
+
+/* A reply in the making. Secrets go into `fields` only. */
+struct reply {
+	struct report report; /* `message` and `hint` */
+	struct buf json;
+	struct buf fields; /* frame_put() ones */
+};
+
+void reply_release(struct reply *r);
+#define cleanup_reply cleanup_(reply_release)
+
+/* Cuts the JSON into as many frames as it needs, and sends them. */
+void reply_send(struct peer *p, enum wire_status status, struct reply *r);
+
+struct request {
+	struct manager *m;
+	struct peer *peer;
+	const struct frame *frame; /* checked against the table */
+	char actor[CHANGE_ACTOR_SIZE];
+	bool is_dry_run;
+	struct reply reply;
+};
+
+/*
+ * A handler fills the reply and returns its status, or CONTROL_LATER: then it has arranged for
+ * reply_send() and peer_set_busy(peer, false) to be called later, unless control_peer_gone()
+ * is.
+ */
+typedef enum wire_status handler_fn(struct request *req);
+#define CONTROL_LATER WIRE_STATUS_MAX_
+
+/* The status that fits a failed step, with a report if there is none yet. */
+enum wire_status request_fail(struct request *req, int error);
+
+/* Refuses with a text and the next command (NULL: none). */
+enum wire_status request_refuse(struct request *req, enum wire_status status, const char *hint,
+				const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* 0, or -ENOKEY and the like with the report set. */
+must_check int request_require(struct request *req, enum keystore_tier tier);
+
+/* ITEM has moved, or could not (REPORT not NULL): whoever waits for its key is answered. */
+void control_item_moved(struct manager *m, struct item *item, const struct report *report);
+
+#define HANDLER(name) enum wire_status name(struct request *req)
+HANDLER(verb_store_init);
+HANDLER(verb_store_unseal);
+HANDLER(verb_store_seal);
+HANDLER(verb_store_verify);
+HANDLER(verb_store_slots);
+HANDLER(verb_status_get);
+HANDLER(verb_plan_get);
+HANDLER(verb_service_list);
+HANDLER(verb_service_show);
+HANDLER(verb_service_disable);
+HANDLER(verb_service_enable);
+HANDLER(verb_credential_list);
+HANDLER(verb_credential_issue);
+HANDLER(verb_credential_rotate);
+HANDLER(verb_credential_confirm);
+HANDLER(verb_credential_revoke);
+HANDLER(verb_dkim_list);
+HANDLER(verb_dkim_show);
+HANDLER(verb_dkim_rotate);
+HANDLER(verb_dkim_revoke);
+HANDLER(verb_dns_check);
+HANDLER(verb_hook_test);
+HANDLER(verb_audit_show);
+HANDLER(verb_audit_verify);
+#undef HANDLER
+
+/* Questions to the worker that PEER waits for have no asker any more (verbs_dns.c). */
+void verb_dns_forget(struct peer *peer);
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rotated/vault/door.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "rotated/vault/peer.h"
+#include "rotated/vault/server.h"
+#include "rotated/vault/store.h"
+#include "wire/verbs.h"
+
+enum { CONNECTIONS_MAX = 4 };
+
+struct door {
+	struct manager *m;
+	struct server *server;
+	struct peer *peer; /* the last one that said hello */
+	uint64_t since;
+	bool has_keys;
+};
+
+/* The keys as a field of F, if there are any to give. */
+static bool put_keys(const struct manager *m, struct buf *f)
+{
+	const struct verifier_keys *keys =
+		store_is_open(m, KEYSTORE_AUTH) ? keystore_verifier_keys(m->keystore) : NULL;
+	cleanup_secret struct secret *blob = NULL;
+
+	if (!keys || verifier_keys_to_blob(keys, &blob) < 0)
+		return false;
+	frame_put(f, "keys", secret_data(blob), secret_len(blob));
+	return true;
+}
+
+static void send_frame(struct peer *p, struct buf *f)
+{
+	if (frame_end(f) == 0)
+		peer_send(p, f);
+	buf_release(f);
+}
+
+static void on_frame(struct peer *p, const struct frame *f)
+{
+	struct door *d = peer_context(p);
+	struct buf reply = BUF_INIT;
+	enum wire_verb verb;
+
+	if (wire_check_request(f, WIRE_DOOR, &verb) < 0) {
+		log_warning("the door sent a frame that it may not send");
+		peer_close(p);
+		return;
+	}
+	if (d->peer && d->peer != p)
+		peer_close(d->peer);
+	d->peer = p;
+	d->since = manager_now(d->m).wall;
+	wire_begin_reply(&reply, WIRE_STATUS_OK);
+	d->has_keys = put_keys(d->m, &reply);
+	send_frame(p, &reply);
+	log_info("the door is connected");
+}
+
+static void on_closed(struct peer *p)
+{
+	struct door *d = peer_context(p);
+
+	server_release(d->server);
+	if (d->peer != p)
+		return;
+	d->peer = NULL;
+	d->since = 0;
+	d->has_keys = false;
+	log_notice("the door went away");
+}
+
+static void on_accepted(void *context, int fd)
+{
+	static const struct peer_ops ops = { .frame = on_frame, .closed = on_closed };
+	struct door *d = context;
+	struct peer_options options = { .event = d->m->event, .ops = &ops, .context = d };
+	struct peer *p;
+
+	if (peer_new(fd, &options, &p) < 0)
+		server_release(d->server);
+}
+
+static bool is_allowed(void *context, const struct socket_peer *peer)
+{
+	const struct door *d = context;
+	const struct config_id *user = &d->m->config->vault.door_user;
+
+	return user->is_known && user->id == peer->uid;
+}
+
+int door_new(struct manager *m, struct door **ret, struct report *report)
+{
+	struct door *d = calloc(1, sizeof(*d));
+	struct server_options options = {
+		.event = m->event,
+		.name = "door",
+		.path = m->config->vault.door_socket,
+		.mode = 0666, /* SO_PEERCRED decides */
+		.connections_max = CONNECTIONS_MAX,
+		.context = d,
+		.is_allowed = is_allowed,
+		.accepted = on_accepted,
+	};
+	int r;
+
+	if (!d)
+		return -ENOMEM;
+	d->m = m;
+	r = server_new(&options, &d->server, report);
+	if (r < 0) {
+		free(d);
+		return r;
+	}
+	*ret = d;
+	return 0;
+}
+
+void door_free(struct door *d)
+{
+	if (!d)
+		return;
+	peer_close(d->peer);
+	server_free(d->server);
+	free(d);
+}
+
+void door_push_keys(struct manager *m)
+{
+	struct buf f = BUF_INIT;
+
+	if (!m->door || !m->door->peer)
+		return;
+	wire_begin_request(&f, WIRE_DOOR_KEYS);
+	m->door->has_keys = put_keys(m, &f);
+	if (m->door->has_keys)
+		send_frame(m->door->peer, &f);
+	buf_release(&f);
+}
+
+void door_push_sealed(struct manager *m)
+{
+	struct buf f = BUF_INIT;
+
+	if (!m->door || !m->door->peer)
+		return;
+	wire_begin_request(&f, WIRE_DOOR_SEALED);
+	m->door->has_keys = false;
+	send_frame(m->door->peer, &f);
+}
+
+void door_state(const struct door *d, struct door_state *ret)
+{
+	*ret = (struct door_state){ d->peer != NULL, d->has_keys, d->since };
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rotated/vault/items.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "rotated/vault/driver.h"
+
+int record_name_item(const struct engine_item *item, char ret[static RECORD_NAME_SIZE])
+{
+	int n = snprintf(ret, RECORD_NAME_SIZE, "%s/%s", engine_kind_word(item->kind),
+			 item->id);
+
+	return n > 0 && n < RECORD_NAME_SIZE ? 0 : -ENAMETOOLONG;
+}
+
+int record_name_version(const struct engine_item *item, uint32_t version,
+			char ret[static RECORD_NAME_SIZE])
+{
+	int n = snprintf(ret, RECORD_NAME_SIZE, "%s/%u", item->id, version);
+
+	return n > 0 && n < RECORD_NAME_SIZE ? 0 : -ENAMETOOLONG;
+}
+
+static int compare(const struct engine_item *a, enum engine_kind kind, const char *id)
+{
+	if (a->kind != kind)
+		return a->kind < kind ? -1 : 1;
+	return strcmp(a->id, id);
+}
+
+/* Where KIND and ID are, or belong. */
+static size_t position(const struct manager *m, enum engine_kind kind, const char *id)
+{
+	size_t low = 0, high = m->item_count;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (compare(&m->items[mid]->engine, kind, id) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+struct item *item_find(const struct manager *m, enum engine_kind kind, const char *id)
+{
+	size_t at = position(m, kind, id);
+
+	if (at == m->item_count || compare(&m->items[at]->engine, kind, id) != 0)
+		return NULL;
+	return m->items[at];
+}
+
+static int add(struct manager *m, const struct engine_item *engine, bool is_stored)
+{
+	size_t at = position(m, engine->kind, engine->id);
+	struct item **grown;
+	struct item *item;
+
+	grown = reallocarray(m->items, m->item_count + 1, sizeof(struct item *));
+	if (!grown)
+		return -ENOMEM;
+	m->items = grown;
+	item = calloc(1, sizeof(*item));
+	if (!item)
+		return -ENOMEM;
+	item->engine = *engine;
+	item->driver = driver_find(engine->kind);
+	item->stored = engine->seen;
+	item->is_stored = is_stored;
+	item->wake_at = USEC_NEVER;
+	memmove(grown + at + 1, grown + at, (m->item_count - at) * sizeof(struct item *));
+	grown[at] = item;
+	m->item_count++;
+	return 0;
+}
+
+static int load_one(void *context, const struct keystore_record *rec)
+{
+	struct engine_item engine;
+	int r = engine_decode(rec->body, rec->body_len, &engine);
+
+	return r < 0 ? r : add(context, &engine, true);
+}
+
+static int add_configured(struct manager *m, enum engine_kind kind, const char *id)
+{
+	struct engine_item engine;
+	struct moment now = manager_now(m);
+
+	if (item_find(m, kind, id))
+		return 0;
+	engine_item_init(&engine, kind, id, &now);
+	return add(m, &engine, false);
+}
+
+int items_add_configured(struct manager *m)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < m->config->n_services; i++)
+		r = add_configured(m, ENGINE_PASSWORD, m->config->services[i].id);
+	for (size_t i = 0; r == 0 && i < m->config->n_domains; i++)
+		r = add_configured(m, ENGINE_DKIM, m->config->domains[i].name);
+	return r;
+}
+
+int items_load(struct manager *m, struct report *report)
+{
+	int r = keystore_foreach(m->keystore, RECORD_SPACE, RECORD_ITEM, load_one, m);
+
+	if (r == 0)
+		r = items_add_configured(m);
+	if (r < 0) {
+		items_free(m);
+		report_set(report, r, "the state of the rotations can not be read: %s",
+			   strerror(-r));
+		report_hint(report, "rotatectl store verify");
+	}
+	return r;
+}
+
+void items_free(struct manager *m)
+{
+	for (size_t i = 0; i < m->item_count; i++)
+		free(m->items[i]);
+	free(m->items);
+	m->items = NULL;
+	m->item_count = 0;
+}
+
+bool item_is_configured(const struct manager *m, const struct item *item)
+{
+	if (item->engine.kind == ENGINE_PASSWORD)
+		return config_service_find(m->config, item->engine.id);
+	return config_domain_find(m->config, item->engine.id);
+}
+
+bool item_is_disabled(const struct manager *m, const struct engine_item *item)
+{
+	const struct config_service *service;
+
+	if (item->is_disabled)
+		return true;
+	if (item->kind != ENGINE_PASSWORD)
+		return false;
+	service = config_service_find(m->config, item->id);
+	return service && !service->enabled;
+}

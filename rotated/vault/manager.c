@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rotated/vault/manager.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#include "base/log.h"
+#include "rotated/vault/control.h"
+#include "rotated/vault/door.h"
+#include "rotated/vault/items.h"
+#include "rotated/vault/keygen.h"
+#include "rotated/vault/schedule.h"
+#include "rotated/vault/store.h"
+#include "rotated/vault/worker.h"
+
+struct moment manager_now(const struct manager *m)
+{
+	return clock_now(&m->clock);
+}
+
+void manager_notify(const struct manager *m)
+{
+	const char *state = "no keystore yet: rotatectl init";
+
+	if (store_is_open(m, KEYSTORE_BOTH))
+		state = "open";
+	else if (store_is_open(m, KEYSTORE_AUTH))
+		state = "logins open, issuing sealed";
+	else if (m->keystore)
+		state = "sealed: rotatectl unseal";
+	else if (m->keystore_problem.what[0])
+		state = "the keystore can not be opened: rotatectl status";
+	(void)sd_notifyf(0, "STATUS=%s", state); /* nobody has to listen */
+}
+
+/* ---- configuration ---- */
+
+/* The first error stands for all; the log has each. */
+static int load_config(const char *root, struct config **ret, struct report *report)
+{
+	cleanup_config_errors struct config_errors errors = CONFIG_ERRORS_INIT;
+	int r = config_load(root, CONFIG_CHECK_FILES, ret, &errors);
+
+	if (r == 0)
+		return 0;
+	for (size_t i = 0; i < errors.n; i++)
+		log_report(LOG_LEVEL_ERROR, &errors.items[i]);
+	if (errors.n > 0) {
+		*report = errors.items[0];
+		if (!report->hint[0])
+			report_hint(report, "rotatectl check");
+	} else {
+		report_set(report, r, "the configuration can not be read: %s", strerror(-r));
+	}
+	return r;
+}
+
+/* Switching a service off or on in its file changes what the index says of it. */
+static int refresh_index(struct manager *m, struct report *report)
+{
+	int r = 0;
+
+	if (!store_is_open(m, KEYSTORE_AUTH))
+		return 0;
+	r = items_add_configured(m);
+	for (size_t i = 0; r == 0 && i < m->item_count; i++) {
+		const struct item *item = m->items[i];
+
+		if (item->driver->index)
+			r = item->driver->index(m, &item->engine, &item->engine);
+		if (r == 0 && i % (INDEX_BATCH_MAX / 2 / ENGINE_VERSIONS_MAX) == 0)
+			r = index_commit(m->index, keystore_txid(m->keystore), report);
+	}
+	if (r == 0)
+		r = index_commit(m->index, keystore_txid(m->keystore), report);
+	else
+		index_abort(m->index);
+	return r;
+}
+
+static void tell_reloading(void)
+{
+	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%ju",
+			 (uintmax_t)clock_monotonic()); /* nobody has to listen */
+}
+
+void manager_reload(struct manager *m)
+{
+	struct report report = { 0 };
+	struct config *fresh;
+	char summary[CONFIG_SUMMARY_SIZE];
+	int r;
+
+	tell_reloading();
+	r = load_config(m->root, &fresh, &report);
+	if (r < 0) {
+		log_error("the configuration was not taken over: the old one stays in force");
+		alarm_raise(m, ALARM_CONFIG, &report);
+	} else {
+		config_free(m->config);
+		m->config = fresh;
+		alarm_clear(m, ALARM_CONFIG);
+		config_summary(fresh, summary);
+		log_notice("the configuration was taken over: %s", summary);
+		if (refresh_index(m, &report) < 0)
+			alarm_raise(m, ALARM_INDEX, &report);
+		schedule_settle_all(m);
+	}
+	(void)sd_notify(0, "READY=1"); /* also the end of RELOADING */
+}
+
+/* ---- signals ---- */
+
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info,
+		     void *context)
+{
+	(void)source;
+	(void)info;
+	manager_reload(context);
+	return 0;
+}
+
+static int add_signals(struct manager *m)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+	sigset_t set;
+	int r;
+
+	(void)sigemptyset(&set); /* never fails */
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		(void)sigaddset(&set, signals[i]);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	r = sd_event_add_signal(m->event, NULL, SIGTERM, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(m->event, NULL, SIGINT, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(m->event, NULL, SIGHUP, on_hangup, m);
+	return r < 0 ? r : 0;
+}
+
+/* ---- life ---- */
+
+static int open_sockets(struct manager *m, struct report *report)
+{
+	int r = control_new(m, &m->control, report);
+
+	if (r == 0)
+		r = door_new(m, &m->door, report);
+	if (r == 0)
+		r = worker_new(m, &m->worker, report);
+	return r;
+}
+
+static int set_up(struct manager *m, struct report *report)
+{
+	int r = sd_event_default(&m->event);
+
+	if (r >= 0)
+		r = sd_event_set_watchdog(m->event, true);
+	if (r >= 0)
+		r = add_signals(m);
+	if (r >= 0)
+		r = schedule_init(m);
+	if (r >= 0)
+		r = keygen_new(m, &m->keygen);
+	if (r < 0)
+		return report_set(report, r, "the event loop can not be set up: %s",
+				  strerror(-r));
+	return open_sockets(m, report);
+}
+
+int manager_new(const char *root, struct manager **ret, struct report *report)
+{
+	cleanup_manager struct manager *m = calloc(1, sizeof(*m));
+	int r;
+
+	if (!m)
+		return -ENOMEM;
+	m->clock_fd = -1;
+	m->clock = clock_real();
+	m->started = manager_now(m).wall;
+	m->root = strdup(root);
+	if (!m->root)
+		return -ENOMEM;
+	r = load_config(root, &m->config, report);
+	if (r == 0)
+		r = set_up(m, report);
+	if (r < 0)
+		return r;
+	store_start(m);
+	*ret = steal_ptr(m);
+	return 0;
+}
+
+int manager_run(struct manager *m)
+{
+	(void)sd_notify(0, "READY=1"); /* nobody has to listen */
+	manager_notify(m);
+	log_notice("ready");
+	return sd_event_loop(m->event);
+}
+
+void manager_free(struct manager *m)
+{
+	if (!m)
+		return;
+	(void)sd_notify(0, "STOPPING=1");
+	if (m->config) {
+		control_free(steal_ptr(m->control));
+		if (m->worker && m->door && m->keygen)
+			store_seal(m, KEYSTORE_BOTH);
+	}
+	worker_free(m->worker);
+	door_free(m->door);
+	keygen_free(m->keygen);
+	keystore_close(m->keystore);
+	schedule_release(m);
+	sd_event_unref(m->event);
+	config_free(m->config);
+	free(m->root);
+	free(m);
+}

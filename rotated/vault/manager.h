@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The state of the vault: everything that outlives a request, in one struct that is passed
+ * down. One thread, one event loop; only keygen.c has a second thread, which shares nothing.
+ */
+#ifndef ROTATED_VAULT_MANAGER_H
+#define ROTATED_VAULT_MANAGER_H
+
+#include <systemd/sd-event.h>
+
+#include "base/clock.h"
+#include "base/report.h"
+#include "keystore/index.h"
+#include "keystore/keystore.h"
+#include "rotated/config/config.h"
+#include "rotated/engine/engine.h"
+#include "rotated/vault/audit.h"
+
+struct control;
+struct door;
+struct driver;
+struct keygen;
+struct peer;
+struct worker;
+
+/* One service's password or one domain's keys, in memory while the AUTH tier is open. */
+struct item {
+	struct engine_item engine;
+	const struct driver *driver;
+	struct moment stored; /* up to when the stored form has credited its waits */
+	bool is_stored;	      /* false: nothing about it is in the keystore yet */
+	bool is_unsure;	     /* what a job's end meant could not be stored: it counts as lost */
+	uint64_t wake_at;    /* CLOCK_BOOTTIME; USEC_NEVER */
+	struct peer *waiter; /* wants to hear that the planned key is sealed; NULL for none */
+};
+
+enum vault_alarm {
+	ALARM_CONFIG, /* the last reload was refused */
+	ALARM_INDEX,  /* the verifier index lags behind the store */
+	ALARM_STORE,  /* the last change could not be written */
+	ALARM_UNSEAL, /* the key file did not open the keystore */
+	ALARM_MAX_
+};
+
+struct manager {
+	sd_event *event;
+	struct clock clock;
+	uint64_t started; /* wall clock */
+	char *root;
+	struct config *config;
+
+	struct keystore *keystore;	/* NULL: there is none yet, or it can not be opened */
+	struct report keystore_problem; /* why not, unless it is just absent */
+	struct index_writer *index; /* this, the audit log and the items: while AUTH is open */
+	struct audit *audit;
+	struct item **items; /* by kind, then id, ascending */
+	size_t item_count;
+
+	struct control *control;
+	struct door *door;
+	struct worker *worker;
+	struct keygen *keygen;
+	sd_event_source *wake;
+	sd_event_source *clock_watch;
+	int clock_fd;
+
+	struct report alarms[ALARM_MAX_]; /* set when `what` is not empty */
+};
+
+/* Loads the configuration, opens the keystore and every socket. */
+must_check int manager_new(const char *root, struct manager **ret, struct report *report);
+must_check int manager_run(struct manager *m);
+void manager_free(struct manager *m); /* NULL is allowed */
+
+DEFINE_CLEANUP(struct manager, manager_free)
+#define cleanup_manager cleanup_(manager_freep)
+
+/* SIGHUP: all of the new configuration, or an alarm and the old one as it was. */
+void manager_reload(struct manager *m);
+
+struct moment manager_now(const struct manager *m);
+
+/* What the service manager shows beside our name. */
+void manager_notify(const struct manager *m);
+
+static inline void alarm_raise(struct manager *m, enum vault_alarm alarm,
+			       const struct report *r)
+{
+	m->alarms[alarm] = *r;
+}
+
+static inline void alarm_clear(struct manager *m, enum vault_alarm alarm)
+{
+	m->alarms[alarm] = (struct report){ 0 };
+}
+
+#endif

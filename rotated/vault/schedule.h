@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* When items are stepped: after an event, when their wait is over, when a clock was set. */
+#ifndef ROTATED_VAULT_SCHEDULE_H
+#define ROTATED_VAULT_SCHEDULE_H
+
+#include "rotated/vault/manager.h"
+
+must_check int schedule_init(struct manager *m);
+void schedule_release(struct manager *m);
+
+/* Steps ITEM until it rests, storing every move, and notes when it wants to be stepped again.
+ */
+void schedule_settle(struct manager *m, struct item *item);
+
+/* The same for all: the configuration, a tier or the worker has changed. */
+void schedule_settle_all(struct manager *m);
+
+/* Tells ITEM what a job of its own led to. A secret that was made comes with it. */
+struct made;
+void schedule_observe(struct manager *m, struct item *item,
+		      const struct engine_observation *seen, const struct made *made);
+
+#endif

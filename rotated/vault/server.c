@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rotated/vault/server.h"
+
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <systemd/sd-daemon.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+
+struct server {
+	struct server_options options;
+	int fd;
+	bool is_ours; /* made here, so removed here */
+	char *path;
+	sd_event_source *io;
+	unsigned connections;
+};
+
+/* The socket that systemd passed under NAME; -1 when there is none. */
+static int inherited(const char *name)
+{
+	char **names = NULL;
+	int n = sd_listen_fds_with_names(0, &names);
+	int fd = -1;
+
+	for (int i = 0; i < n; i++) {
+		if (strcmp(names[i], name) == 0 && fd < 0)
+			fd = SD_LISTEN_FDS_START + i;
+		free(names[i]);
+	}
+	free(names);
+	return fd;
+}
+
+static int make_socket(const char *path, mode_t mode)
+{
+	cleanup_free char *dir = strdup(path);
+	char *slash;
+	int r;
+
+	if (!dir)
+		return -ENOMEM;
+	slash = strrchr(dir, '/');
+	if (slash && slash != dir) {
+		*slash = '\0';
+		r = fs_make_dirs(dir, 0755);
+		if (r < 0)
+			return r;
+	}
+	return socket_listen(path, SOCK_SEQPACKET, mode);
+}
+
+static void admit(struct server *s, int fd)
+{
+	struct socket_peer peer;
+
+	if (socket_peer(fd, &peer) < 0 || (peer.uid != 0 && peer.uid != geteuid() &&
+					   !s->options.is_allowed(s->options.context, &peer))) {
+		log_warning("%s socket: pid %d of uid %u may not connect", s->options.name,
+			    (int)peer.pid, (unsigned)peer.uid);
+		closep(&fd);
+		return;
+	}
+	if (s->connections >= s->options.connections_max) {
+		log_warning("%s socket: more than %u connections", s->options.name,
+			    s->options.connections_max);
+		closep(&fd);
+		return;
+	}
+	s->connections++;
+	s->options.accepted(s->options.context, fd);
+}
+
+static int on_connect(sd_event_source *source, int fd, uint32_t events, void *context)
+{
+	struct server *s = context;
+	int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)source;
+	(void)events;
+	if (conn >= 0)
+		admit(s, conn);
+	else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+		log_warning("%s socket: accept: %s", s->options.name, strerror(errno));
+	return 0;
+}
+
+int server_new(const struct server_options *options, struct server **ret, struct report *report)
+{
+	struct server *s = calloc(1, sizeof(*s));
+	int r = 0;
+
+	if (!s)
+		return -ENOMEM;
+	s->options = *options;
+	s->path = strdup(options->path);
+	s->fd = inherited(options->name);
+	if (s->fd < 0) {
+		s->fd = make_socket(options->path, options->mode);
+		s->is_ours = s->fd >= 0;
+	}
+	if (!s->path || s->fd < 0)
+		r = s->path ? s->fd : -ENOMEM;
+	if (r >= 0)
+		r = sd_event_add_io(options->event, &s->io, s->fd, EPOLLIN, on_connect, s);
+	if (r < 0) {
+		report_set(report, r, "the %s socket %s can not be made: %s", options->name,
+			   options->path, strerror(-r));
+		server_free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+void server_release(struct server *s)
+{
+	s->connections--;
+}
+
+void server_free(struct server *s)
+{
+	if (!s)
+		return;
+	sd_event_source_disable_unref(s->io);
+	closep(&s->fd);
+	if (s->is_ours && s->path)
+		(void)unlink(s->path); /* the next start replaces what is left */
+	free(s->path);
+	free(s);
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rotated/vault/store.h"
+
+#include <fcntl.h>
+#include <pwd.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "rotated/vault/change.h"
+#include "rotated/vault/door.h"
+#include "rotated/vault/items.h"
+#include "rotated/vault/keygen.h"
+#include "rotated/vault/schedule.h"
+#include "rotated/vault/worker.h"
+
+bool store_is_open(const struct manager *m, enum keystore_tier tier)
+{
+	return m->keystore && m->audit && keystore_is_open(m->keystore, tier);
+}
+
+int store_require(const struct manager *m, enum keystore_tier tier, struct report *report)
+{
+	if (!m->keystore && m->keystore_problem.what[0]) {
+		*report = m->keystore_problem;
+		return -EIO;
+	}
+	if (!m->keystore) {
+		report_set(report, -ENOENT, "there is no keystore yet");
+		report_hint(report, "rotatectl init");
+		return -ENOENT;
+	}
+	if (store_is_open(m, tier))
+		return 0;
+	report_set(report, -ENOKEY, "%s",
+		   store_is_open(m, KEYSTORE_AUTH)
+			   ? "the ISSUER tier is sealed: nothing new can be made"
+			   : "the keystore is sealed");
+	report_hint(report, "rotatectl unseal");
+	return -ENOKEY;
+}
+
+int store_open(struct manager *m, struct report *report)
+{
+	const struct keystore_env env = { .clock = m->clock };
+	int r = keystore_open(m->config->keystore.path, &env, &m->keystore, report);
+
+	m->keystore_problem = (struct report){ 0 };
+	if (r < 0 && r != -ENOENT)
+		m->keystore_problem = *report;
+	return r;
+}
+
+/* ---- the verifier index ---- */
+
+/* Written whole: the store is the truth, the index its image. */
+static int rebuild_index(struct manager *m, struct report *report)
+{
+	int r = index_rebuild_begin(m->index, report);
+
+	for (size_t i = 0; r == 0 && i < m->item_count; i++) {
+		const struct item *item = m->items[i];
+		struct engine_item none = item->engine;
+
+		none.count = 0;
+		if (item->driver->index)
+			r = item->driver->index(m, &none, &item->engine);
+		if (r == 0 && i % (INDEX_BATCH_MAX / 4 / ENGINE_VERSIONS_MAX) == 0)
+			r = index_rebuild_flush(m->index, report);
+	}
+	if (r == 0)
+		r = index_rebuild_finish(m->index, keystore_txid(m->keystore), report);
+	if (r < 0 && !report->what[0])
+		report_set(report, r, "the verifier index can not be built: %s", strerror(-r));
+	return r;
+}
+
+/* The door reads the index through its group, if we may give files to that. */
+static gid_t door_group(const struct manager *m)
+{
+	const struct config_id *user = &m->config->vault.door_user;
+	const struct passwd *pw = user->is_known ? getpwuid((uid_t)user->id) : NULL;
+
+	if (!pw || (geteuid() != 0 && !group_member(pw->pw_gid)))
+		return (gid_t)-1;
+	return pw->pw_gid;
+}
+
+static int open_index(struct manager *m, struct report *report)
+{
+	struct index_options options = {
+		.keys = keystore_verifier_keys(m->keystore),
+		.group = door_group(m),
+	};
+	char dir[4096];
+	uint64_t txid;
+	int r = fs_join(m->config->keystore.path, "index", dir, sizeof(dir));
+
+	if (r < 0)
+		return r;
+	r = index_writer_open(dir, &options, &m->index, report);
+	if (r < 0)
+		return r;
+	if (index_writer_txid(m->index, &txid) == 0 && txid == keystore_txid(m->keystore))
+		return 0;
+	log_notice("the verifier index does not match the keystore: building it anew");
+	return rebuild_index(m, report);
+}
+
+/* ---- opening the tiers ---- */
+
+static int open_audit(struct manager *m, struct report *report)
+{
+	struct keystore_audit end;
+	int r = keystore_audit_get(m->keystore, &end);
+
+	if (r < 0)
+		return report_set(report, r, "the end of the audit log is not known: %s",
+				  strerror(-r));
+	r = audit_open(m->config->vault.audit, &end, AUDIT_SEGMENT_MAX, &m->audit, report);
+	sodium_memzero(&end, sizeof(end));
+	return r;
+}
+
+static void close_all(struct manager *m)
+{
+	items_free(m);
+	index_writer_close(steal_ptr(m->index));
+	audit_close(steal_ptr(m->audit));
+}
+
+static int open_all(struct manager *m, struct report *report)
+{
+	int r = open_audit(m, report);
+
+	if (r == 0)
+		r = items_load(m, report);
+	if (r == 0)
+		r = open_index(m, report);
+	return r;
+}
+
+/* Jobs that were under way when we last ran: nobody will tell how they ended. */
+static void doubt_jobs(struct manager *m)
+{
+	for (size_t i = 0; i < m->item_count; i++)
+		m->items[i]->is_unsure = m->items[i]->engine.job.type != ENGINE_ACTION_NONE;
+}
+
+int store_unsealed(struct manager *m, struct report *report)
+{
+	int r;
+
+	if (!m->audit) {
+		r = open_all(m, report);
+		if (r < 0) {
+			close_all(m);
+			keystore_seal(m->keystore, KEYSTORE_BOTH);
+			return r;
+		}
+		doubt_jobs(m);
+		door_push_keys(m);
+	}
+	alarm_clear(m, ALARM_UNSEAL);
+	alarm_clear(m, ALARM_INDEX);
+	manager_notify(m);
+	schedule_settle_all(m);
+	return 0;
+}
+
+void store_seal(struct manager *m, enum keystore_tier tier)
+{
+	if (!m->keystore)
+		return;
+	keygen_cancel(m->keygen);
+	if (tier & KEYSTORE_AUTH) {
+		worker_cancel_all(m->worker);
+		door_push_sealed(m);
+		if (store_is_open(m, KEYSTORE_AUTH))
+			change_checkpoint(m, true);
+		close_all(m);
+	}
+	keystore_seal(m->keystore, tier);
+	manager_notify(m);
+}
+
+/* ---- at start ---- */
+
+static int unlock_by_key_file(struct manager *m, struct report *report)
+{
+	cleanup_buf struct buf content = BUF_INIT;
+	cleanup_secret struct secret *key = NULL;
+	const char *path = m->config->keystore.key_file;
+	int r = fs_read(AT_FDCWD, path, KEYSTORE_KEY_FILE_MAX, &content);
+
+	if (r < 0)
+		return report_set(report, r, "the key file %s can not be read: %s", path,
+				  strerror(-r));
+	key = secret_new(content.data, content.len);
+	if (!key)
+		return -ENOMEM;
+	r = keystore_unlock_key_file(m->keystore, key, report);
+	return r < 0 ? r : store_unsealed(m, report);
+}
+
+void store_start(struct manager *m)
+{
+	struct report report = { 0 };
+	int r = store_open(m, &report);
+
+	if (r == -ENOENT) {
+		log_notice("there is no keystore yet: rotatectl init");
+		return;
+	}
+	if (r < 0) {
+		log_report(LOG_LEVEL_ERROR, &report);
+		return;
+	}
+	if (!m->config->keystore.key_file[0])
+		return;
+	r = unlock_by_key_file(m, &report);
+	if (r == 0)
+		return;
+	if (!report.what[0])
+		report_set(&report, r, "the key file does not open the keystore: %s",
+			   strerror(-r));
+	report_hint(&report, "rotatectl unseal");
+	alarm_raise(m, ALARM_UNSEAL, &report);
+	log_report(LOG_LEVEL_ERROR, &report);
+}

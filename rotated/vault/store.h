@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The keystore as the vault uses it: opening and sealing the tiers, and what comes and goes
+ * with them. */
+#ifndef ROTATED_VAULT_STORE_H
+#define ROTATED_VAULT_STORE_H
+
+#include "rotated/vault/manager.h"
+
+/* At start: opens what there is, and the AUTH tier by key_file= if it is set. Trouble is an
+ * alarm, never a failure to start: somebody has to be able to ask what is wrong. */
+void store_start(struct manager *m);
+
+/* Opens the keystore in the configured place with both tiers sealed. */
+must_check int store_open(struct manager *m, struct report *report);
+
+/* After tiers were opened: audit log, index, items, the door, the schedule. */
+must_check int store_unsealed(struct manager *m, struct report *report);
+
+/* Seals TIER and takes with it what depends on it. */
+void store_seal(struct manager *m, enum keystore_tier tier);
+
+/* 0, or why nothing that needs TIER can be done now, with the next command. */
+must_check int store_require(const struct manager *m, enum keystore_tier tier,
+			     struct report *report);
+
+bool store_is_open(const struct manager *m, enum keystore_tier tier);
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Audit.*: reading and checking the log. */
+#include <string.h>
+
+#include "base/json.h"
+#include "rotated/vault/audit.h"
+#include "rotated/vault/control.h"
+
+enum { COUNT_DEFAULT = 50, COUNT_MAX = 1000 };
+
+struct excerpt {
+	struct json json;
+	uint64_t from, to;    /* sequence numbers, both included */
+	uint64_t first, last; /* what there is */
+};
+
+/* A line without its chain is an object of the answer as it stands. */
+static int write_line(void *context, const char *line, size_t len)
+{
+	struct excerpt *x = context;
+	struct audit_line parsed;
+
+	if (audit_line_parse(line, len, &parsed) < 0)
+		return 0;
+	if (x->first == 0)
+		x->first = parsed.seq;
+	x->last = parsed.seq;
+	if (parsed.seq < x->from || parsed.seq > x->to)
+		return 0;
+	if (x->json.need_comma)
+		buf_append_str(x->json.out, ",");
+	buf_append(x->json.out, line, parsed.prev_at);
+	buf_append_str(x->json.out, "}");
+	x->json.need_comma = true;
+	return 0;
+}
+
+static int choose(const struct request *req, struct excerpt *x)
+{
+	struct keystore_audit end;
+	uint64_t count = COUNT_DEFAULT;
+	int r = frame_number(req->frame, "count", &count);
+
+	if ((r < 0 && r != -ENOENT) || count == 0 || count > COUNT_MAX)
+		return -EINVAL;
+	audit_end(req->m->audit, &end);
+	x->from = end.seq > count ? end.seq - count + 1 : 1;
+	r = frame_number(req->frame, "from", &x->from);
+	if (r < 0 && r != -ENOENT)
+		return -EINVAL;
+	x->to = x->from > UINT64_MAX - count ? UINT64_MAX : x->from + count - 1;
+	return 0;
+}
+
+enum wire_status verb_audit_show(struct request *req)
+{
+	struct excerpt x = { .json = JSON_INIT(&req->reply.json) };
+	int r = request_require(req, KEYSTORE_AUTH);
+
+	if (r < 0)
+		return request_fail(req, r);
+	if (choose(req, &x) < 0)
+		return request_refuse(req, WIRE_STATUS_USAGE, NULL,
+				      "from and count are numbers, count at most %d",
+				      COUNT_MAX);
+	json_object(&x.json, NULL);
+	json_array(&x.json, "records");
+	x.json.need_comma = false;
+	r = audit_walk(req->m->config->vault.audit, write_line, &x, NULL);
+	if (r < 0 && r != -ENOENT)
+		return request_fail(req, r);
+	json_array_end(&x.json);
+	json_number(&x.json, "first", x.first);
+	json_number(&x.json, "last", x.last);
+	json_object_end(&x.json);
+	return WIRE_STATUS_OK;
+}
+
+static void write_verdict(const struct audit_verdict *v, struct buf *ret)
+{
+	struct json j = JSON_INIT(ret);
+
+	json_object(&j, NULL);
+	json_string(&j, "state", audit_state_word(v->state));
+	json_number(&j, "records", v->records);
+	json_number(&j, "first", v->first);
+	json_number(&j, "last", v->last);
+	json_number(&j, "segments", v->segments);
+	if (v->state == AUDIT_OK)
+		json_null(&j, "at");
+	else
+		json_number(&j, "at", v->at);
+	json_null(&j, "detail");
+	json_object_end(&j);
+}
+
+enum wire_status verb_audit_verify(struct request *req)
+{
+	struct audit_verdict verdict;
+	struct keystore_audit end;
+	int r = request_require(req, KEYSTORE_AUTH);
+
+	if (r < 0)
+		return request_fail(req, r);
+	audit_end(req->m->audit, &end);
+	r = audit_verify(req->m->config->vault.audit, &end, NULL, &verdict);
+	if (r < 0)
+		return request_fail(req, r);
+	write_verdict(&verdict, &req->reply.json);
+	if (verdict.state == AUDIT_OK)
+		return WIRE_STATUS_OK;
+	return request_refuse(req, WIRE_STATUS_REFUSED, NULL, "the audit log is %s at line %ju",
+			      verdict.state == AUDIT_GAP ? "missing lines"
+							 : audit_state_word(verdict.state),
+			      (uintmax_t)verdict.at);
+}

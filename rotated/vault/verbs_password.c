@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Service.* and Credential.*: what can be asked about passwords, and done to them. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "rotated/vault/control.h"
+#include "rotated/vault/driver_password.h"
+#include "rotated/vault/items.h"
+#include "rotated/vault/schedule.h"
+#include "rotated/vault/store.h"
+#include "rotated/vault/view.h"
+
+/* ---- finding ---- */
+
+/* The service that the request is about; NULL with STATUS set. */
+static struct item *find_service(struct request *req, enum wire_status *status)
+{
+	char id[SERVICE_ID_MAX + 1];
+	struct item *item;
+	int r = request_require(req, KEYSTORE_AUTH);
+
+	if (r < 0) {
+		*status = request_fail(req, r);
+		return NULL;
+	}
+	if (frame_text(req->frame, "service", id, sizeof(id)) < 0 || !text_is_service_id(id)) {
+		*status = request_refuse(req, WIRE_STATUS_USAGE, NULL,
+					 "that is not the name of a service");
+		return NULL;
+	}
+	item = item_find(req->m, ENGINE_PASSWORD, id);
+	if (!item)
+		*status = request_refuse(req, WIRE_STATUS_REFUSED, "rotatectl service list",
+					 "there is no service %s", id);
+	return item;
+}
+
+/* ---- writing ---- */
+
+static void write_version(struct json *j, const struct request *req, const struct item *item,
+			  const struct engine_version *v)
+{
+	json_number(j, "version", v->version);
+	json_string(j, "login", v->name);
+	json_string(j, "state", engine_state_word(v->state));
+	json_time(j, "issued", v->created);
+	json_time(j, "active_since", v->active);
+	json_time(j, "leaves", view_leaves(req->m, item, v));
+	json_time(j, "destroyed", 0);
+	json_null(j, "reason");
+}
+
+/* The keys of Service.List. */
+static void write_service(struct json *j, const struct request *req, const struct item *item,
+			  const struct view *view)
+{
+	const struct engine_version *active = engine_find_phase(&item->engine, ENGINE_CURRENT);
+	const struct config_service *s = config_service_find(req->m->config, item->engine.id);
+
+	json_string(j, "service", item->engine.id);
+	json_string(j, "description", s ? s->description : "");
+	json_bool(j, "configured", s != NULL);
+	json_bool(j, "enabled", !item_is_disabled(req->m, &item->engine));
+	if (active)
+		json_number(j, "active_version", active->version);
+	else
+		json_null(j, "active_version");
+	view_text(j, "login", active ? active->name : NULL);
+	json_number(j, "live_versions", item->engine.count);
+	json_time(j, "next_rotation", view_next_rotation(req->m, item));
+	view_write_progress(j, item, view);
+}
+
+enum wire_status verb_service_list(struct request *req)
+{
+	struct json j = JSON_INIT(&req->reply.json);
+	int r = request_require(req, KEYSTORE_AUTH);
+
+	if (r < 0)
+		return request_fail(req, r);
+	json_object(&j, NULL);
+	json_array(&j, "services");
+	for (size_t i = 0; i < req->m->item_count; i++) {
+		const struct item *item = req->m->items[i];
+		struct view view;
+
+		if (item->engine.kind != ENGINE_PASSWORD)
+			continue;
+		view_item(req->m, item, &view);
+		json_object(&j, NULL);
+		write_service(&j, req, item, &view);
+		json_object_end(&j);
+	}
+	json_array_end(&j);
+	json_object_end(&j);
+	return WIRE_STATUS_OK;
+}
+
+enum wire_status verb_service_show(struct request *req)
+{
+	struct json j = JSON_INIT(&req->reply.json);
+	enum wire_status status;
+	struct engine_policy policy;
+	const struct item *item = find_service(req, &status);
+	struct view view;
+
+	if (!item)
+		return status;
+	view_item(req->m, item, &view);
+	item->driver->policy(req->m, item, &policy);
+	json_object(&j, NULL);
+	write_service(&j, req, item, &view);
+	json_string(&j, "login_style", policy.is_stable ? "stable" : "versioned");
+	view_span(&j, "schedule", policy.schedule);
+	view_span(&j, "overlap", policy.overlap);
+	json_array(&j, "versions");
+	for (uint32_t i = item->engine.count; i-- > 0;) {
+		json_object(&j, NULL);
+		write_version(&j, req, item, &item->engine.versions[i]);
+		json_object_end(&j);
+	}
+	json_array_end(&j);
+	json_object_end(&j);
+	return WIRE_STATUS_OK;
+}
+
+static void list_versions(struct json *j, const struct request *req, const struct item *item)
+{
+	for (uint32_t i = item->engine.count; i-- > 0;) {
+		json_object(j, NULL);
+		json_string(j, "service", item->engine.id);
+		write_version(j, req, item, &item->engine.versions[i]);
+		json_object_end(j);
+	}
+}
+
+enum wire_status verb_credential_list(struct request *req)
+{
+	struct json j = JSON_INIT(&req->reply.json);
+	const struct item *only = NULL;
+	enum wire_status status;
+	int r = request_require(req, KEYSTORE_AUTH);
+
+	if (r < 0)
+		return request_fail(req, r);
+	if (frame_find(req->frame, "service")) {
+		only = find_service(req, &status);
+		if (!only)
+			return status;
+	}
+	json_object(&j, NULL);
+	json_array(&j, "credentials");
+	for (size_t i = 0; i < req->m->item_count; i++)
+		if (req->m->items[i]->engine.kind == ENGINE_PASSWORD &&
+		    (!only || only == req->m->items[i]))
+			list_versions(&j, req, req->m->items[i]);
+	json_array_end(&j);
+	json_object_end(&j);
+	return WIRE_STATUS_OK;
+}
+
+/* ---- enabling and disabling ---- */
+
+static enum wire_status set_enabled(struct request *req, bool is_enabled)
+{
+	struct engine_observation seen = {
+		.event = is_enabled ? ENGINE_EVENT_ENABLE : ENGINE_EVENT_DISABLE,
+	};
+	const char *word = is_enabled ? "enabled" : "disabled";
+	const struct config_service *s;
+	enum wire_status status;
+	struct item *item = find_service(req, &status);
+	struct change c;
+	int r;
+
+	if (!item)
+		return status;
+	s = config_service_find(req->m->config, item->engine.id);
+	if (is_enabled && s && !s->enabled)
+		return request_refuse(req, WIRE_STATUS_REFUSED,
+				      "set enabled = yes there, then reload rotated",
+				      "%s is disabled by %s", item->engine.id, s->file);
+	change_init(&c, item);
+	r = change_step(req->m, &c, &seen);
+	if (r == -EALREADY)
+		return request_refuse(req, WIRE_STATUS_NOTHING, NULL, "%s is %s already",
+				      item->engine.id, word);
+	if (r < 0)
+		return request_fail(req, r);
+	if (req->is_dry_run)
+		return request_refuse(req, WIRE_STATUS_OK, NULL, "%s would be %s",
+				      item->engine.id, word);
+	c.event = is_enabled ? "service.enable" : "service.disable";
+	c.actor = req->actor;
+	r = change_commit(req->m, &c, &req->reply.report);
+	if (r < 0)
+		return request_fail(req, r);
+	schedule_settle(req->m, item);
+	return request_refuse(req, WIRE_STATUS_OK, NULL, "%s is %s", item->engine.id, word);
+}
+
+enum wire_status verb_service_disable(struct request *req)
+{
+	return set_enabled(req, false);
+}
+
+enum wire_status verb_service_enable(struct request *req)
+{
+	return set_enabled(req, true);
+}
+
+/* ---- issuing ---- */
+
+static enum wire_status refuse_full(struct request *req, const struct item *item)
+{
+	char hint[REPORT_TEXT_MAX];
+
+	(void)snprintf(hint, sizeof(hint), "rotatectl credential revoke %s",
+		       item->engine.versions[0].name); /* it fits */
+	return request_refuse(req, WIRE_STATUS_REFUSED, hint,
+			      "%s has %d living versions, and can not have more",
+			      item->engine.id, ENGINE_VERSIONS_MAX);
+}
+
+/* Whether a new version may be made now, and by this verb. */
+static enum wire_status check_issue(struct request *req, const struct item *item, bool is_first)
+{
+	const struct engine_version *active = engine_find_phase(&item->engine, ENGINE_CURRENT);
+	char hint[REPORT_TEXT_MAX];
+	int r = request_require(req, KEYSTORE_ISSUER);
+
+	(void)snprintf(hint, sizeof(hint), "rotatectl credential %s %s",
+		       is_first ? "rotate" : "issue", item->engine.id); /* it fits */
+	if (r < 0)
+		return request_fail(req, r);
+	if (!item_is_configured(req->m, item))
+		return request_refuse(req, WIRE_STATUS_REFUSED,
+				      "write services.d/ID.conf, then reload rotated",
+				      "no file names the service %s", item->engine.id);
+	if (is_first && active)
+		return request_refuse(req, WIRE_STATUS_REFUSED, hint,
+				      "%s has an active credential, %s", item->engine.id,
+				      active->name);
+	if (!is_first && !active)
+		return request_refuse(req, WIRE_STATUS_REFUSED, hint,
+				      "%s has no active credential", item->engine.id);
+	return WIRE_STATUS_OK;
+}
+
+static int stage(struct request *req, struct change *c, struct password_made *made)
+{
+	const struct engine_version *v = engine_find_phase(&c->next, ENGINE_COMING);
+	struct engine_observation created = { .event = ENGINE_EVENT_CREATED,
+					      .version = v->version };
+	int r = password_make(req->m, v, made);
+
+	if (r == 0)
+		r = change_step(req->m, c, &created);
+	if (r < 0)
+		return report_set(&req->reply.report, r, "no password can be made: %s",
+				  strerror(-r));
+	c->made = &made->made;
+	c->version = v->version;
+	return change_commit(req->m, c, &req->reply.report);
+}
+
+static enum wire_status issue(struct request *req, bool is_first)
+{
+	struct engine_observation rotate = { .event = ENGINE_EVENT_ROTATE };
+	struct password_made made = { 0 };
+	const struct engine_version *v;
+	enum wire_status status;
+	struct item *item = find_service(req, &status);
+	struct change c;
+	int r;
+
+	if (!item)
+		return status;
+	status = check_issue(req, item, is_first);
+	if (status != WIRE_STATUS_OK)
+		return status;
+	change_init(&c, item);
+	r = change_step(req->m, &c, &rotate);
+	if (r == -ENOSPC)
+		return refuse_full(req, item);
+	if (r < 0)
+		return request_fail(req, r);
+	v = engine_find_phase(&c.next, ENGINE_COMING);
+	if (req->is_dry_run)
+		return request_refuse(req, WIRE_STATUS_OK, NULL, "would issue %s", v->name);
+	c.event = is_first ? "credential.issue" : "credential.rotate";
+	c.actor = req->actor;
+	r = stage(req, &c, &made);
+	if (r == 0) {
+		frame_put_text(&req->reply.fields, "login", v->name);
+		frame_put_number(&req->reply.fields, "version", v->version);
+		frame_put(&req->reply.fields, "secret", secret_data(made.password),
+			  secret_len(made.password));
+	}
+	secret_free(made.password);
+	if (r < 0)
+		return request_fail(req, r);
+	schedule_settle(req->m, item);
+	return WIRE_STATUS_OK;
+}
+
+enum wire_status verb_credential_issue(struct request *req)
+{
+	return issue(req, true);
+}
+
+enum wire_status verb_credential_rotate(struct request *req)
+{
+	return issue(req, false);
+}
+
+/* ---- confirming ---- */
+
+static int take_version(const struct frame *f, uint32_t *ret)
+{
+	uint64_t v;
+	int r = frame_number(f, "version", &v);
+
+	if (r < 0)
+		return r;
+	if (v == 0 || v > UINT32_MAX)
+		return -EBADMSG;
+	*ret = (uint32_t)v;
+	return 0;
+}
+
+static void write_confirmed(struct request *req, const struct item *item, uint32_t version,
+			    uint32_t replaced)
+{
+	const struct engine_version *v = engine_find(&item->engine, version);
+	const struct engine_version *old = engine_find(&item->engine, replaced);
+	struct json j = JSON_INIT(&req->reply.json);
+
+	json_object(&j, NULL);
+	json_string(&j, "service", item->engine.id);
+	json_number(&j, "version", v->version);
+	json_string(&j, "login", v->name);
+	json_time(&j, "active_since", v->active);
+	if (old) {
+		json_object(&j, "retiring");
+		json_number(&j, "version", old->version);
+		json_string(&j, "login", old->name);
+		json_time(&j, "leaves", view_leaves(req->m, item, old));
+		json_object_end(&j);
+	} else {
+		json_null(&j, "retiring");
+	}
+	json_object_end(&j);
+}
+
+enum wire_status verb_credential_confirm(struct request *req)
+{
+	struct engine_observation seen = { .event = ENGINE_EVENT_CONFIRM };
+	const struct engine_version *old;
+	enum wire_status status;
+	struct item *item = find_service(req, &status);
+	uint32_t replaced;
+	struct change c;
+	int r;
+
+	if (!item)
+		return status;
+	if (take_version(req->frame, &seen.version) < 0)
+		return request_refuse(req, WIRE_STATUS_USAGE, NULL, "that is no version");
+	old = engine_find_phase(&item->engine, ENGINE_CURRENT);
+	replaced = old ? old->version : 0;
+	change_init(&c, item);
+	r = change_step(req->m, &c, &seen);
+	if (r == -EALREADY)
+		return request_refuse(req, WIRE_STATUS_NOTHING, NULL,
+				      "version %u of %s is active already", seen.version,
+				      item->engine.id);
+	if (r < 0)
+		return request_refuse(req, WIRE_STATUS_REFUSED, "rotatectl credential list",
+				      "%s has no version %u that waits to be confirmed",
+				      item->engine.id, seen.version);
+	c.event = "credential.confirm";
+	c.actor = req->actor;
+	c.version = seen.version;
+	r = change_commit(req->m, &c, &req->reply.report);
+	if (r < 0)
+		return request_fail(req, r);
+	write_confirmed(req, item, seen.version, replaced);
+	schedule_settle(req->m, item);
+	return WIRE_STATUS_OK;
+}
+
+/* ---- revoking ---- */
+
+/* Which versions the request means; 0 for none. */
+static unsigned choose(const struct request *req, const struct item *item,
+		       uint32_t ret[static ENGINE_VERSIONS_MAX])
+{
+	uint32_t version;
+
+	if (frame_flag(req->frame, "all")) {
+		for (uint32_t i = 0; i < item->engine.count; i++)
+			ret[i] = item->engine.versions[i].version;
+		return item->engine.count;
+	}
+	if (take_version(req->frame, &version) < 0 || !engine_find(&item->engine, version))
+		return 0;
+	ret[0] = version;
+	return 1;
+}
+
+static int gather_revocations(const struct request *req, struct change *c,
+			      const uint32_t *versions, unsigned n)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < n; i++) {
+		struct engine_observation seen = { .event = ENGINE_EVENT_REVOKE,
+						   .version = versions[i] };
+
+		r = change_step(req->m, c, &seen);
+	}
+	c->event = "credential.revoke";
+	c->actor = req->actor;
+	c->version = n == 1 ? versions[0] : 0;
+	return r;
+}
+
+static void write_logins(struct json *j, const char *key, const struct engine_item *item,
+			 const struct engine_item *without)
+{
+	json_array(j, key);
+	for (uint32_t i = 0; i < item->count; i++)
+		if (!without || !engine_find(without, item->versions[i].version))
+			json_string(j, NULL, item->versions[i].name);
+	json_array_end(j);
+}
+
+static void write_revoked(struct request *req, const struct engine_item *was,
+			  const struct engine_item *is)
+{
+	struct json j = JSON_INIT(&req->reply.json);
+
+	json_object(&j, NULL);
+	json_string(&j, "service", was->id);
+	write_logins(&j, "revoked", was, is);
+	write_logins(&j, "left", is, NULL);
+	json_object_end(&j);
+	if (engine_find_phase(is, ENGINE_CURRENT))
+		return;
+	report_set(&req->reply.report, 0, "%s has no active credential%s", was->id,
+		   is->count == 0 ? ": it can not log in any more" : "");
+	report_hint(&req->reply.report, "rotatectl credential issue %s", was->id);
+}
+
+enum wire_status verb_credential_revoke(struct request *req)
+{
+	uint32_t versions[ENGINE_VERSIONS_MAX];
+	enum wire_status status;
+	struct item *item = find_service(req, &status);
+	struct engine_item was;
+	struct change c;
+	unsigned n;
+	int r;
+
+	if (!item)
+		return status;
+	if (frame_flag(req->frame, "all") == (frame_find(req->frame, "version") != NULL))
+		return request_refuse(req, WIRE_STATUS_USAGE, NULL,
+				      "exactly one of a version and all");
+	n = choose(req, item, versions);
+	if (n == 0)
+		return request_refuse(req, WIRE_STATUS_NOTHING, "rotatectl credential list",
+				      "%s has no such living version", item->engine.id);
+	was = item->engine;
+	change_init(&c, item);
+	r = gather_revocations(req, &c, versions, n);
+	if (r < 0)
+		return request_fail(req, r);
+	if (req->is_dry_run)
+		return request_refuse(req, WIRE_STATUS_OK, NULL,
+				      "would revoke %u of %u versions of %s", n, was.count,
+				      was.id);
+	r = change_commit(req->m, &c, &req->reply.report);
+	if (r < 0)
+		return request_fail(req, r);
+	write_revoked(req, &was, &item->engine);
+	schedule_settle(req->m, item);
+	return WIRE_STATUS_OK;
+}

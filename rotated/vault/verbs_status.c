@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Status.Get and Plan.Get: the whole, for somebody who was woken up. */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "rotated/vault/control.h"
+#include "rotated/vault/door.h"
+#include "rotated/vault/driver.h"
+#include "rotated/vault/items.h"
+#include "rotated/vault/store.h"
+#include "rotated/vault/view.h"
+#include "rotated/vault/worker.h"
+
+/* ---- parts ---- */
+
+static const char *keystore_word(const struct manager *m)
+{
+	if (m->keystore_problem.what[0])
+		return "damaged";
+	if (!m->keystore)
+		return "absent";
+	if (!store_is_open(m, KEYSTORE_AUTH))
+		return "sealed";
+	return keystore_health(m->keystore, NULL) == KEYSTORE_HEALTHY ? "open" : "damaged";
+}
+
+static void write_keystore(struct json *j, const struct manager *m)
+{
+	bool is_open = store_is_open(m, KEYSTORE_AUTH);
+	bool is_locked = m->keystore && keystore_memory_locked(m->keystore);
+
+	json_object(j, "keystore");
+	json_string(j, "state", keystore_word(m));
+	json_string(j, "auth", is_open ? "open" : "sealed");
+	json_string(j, "issuer", store_is_open(m, KEYSTORE_ISSUER) ? "open" : "sealed");
+	json_number(j, "txid", is_open ? keystore_txid(m->keystore) : 0);
+	json_number(j, "records", is_open ? keystore_count(m->keystore) : 0);
+	json_object_end(j);
+	json_object(j, "memory");
+	json_bool(j, "locked", is_locked || !m->keystore);
+	view_text(j, "detail",
+		  is_locked || !m->keystore ? NULL : "RLIMIT_MEMLOCK is too low for all keys");
+	json_object_end(j);
+}
+
+static void write_peers(struct json *j, const struct manager *m)
+{
+	struct worker_state worker;
+	struct door_state door;
+
+	door_state(m->door, &door);
+	worker_state(m->worker, &worker);
+	json_object(j, "door");
+	json_bool(j, "connected", door.is_connected);
+	json_time(j, "since", door.since);
+	json_bool(j, "has_keys", door.has_keys);
+	json_object_end(j);
+	json_object(j, "worker");
+	json_bool(j, "connected", worker.is_connected);
+	json_time(j, "since", worker.since);
+	json_number(j, "jobs", worker.jobs);
+	json_object_end(j);
+}
+
+static void write_audit(struct json *j, const struct manager *m)
+{
+	const char *alarm = m->audit ? audit_alarm(m->audit) : NULL;
+	struct keystore_audit end = { 0 };
+
+	if (m->audit)
+		audit_end(m->audit, &end);
+	json_object(j, "audit");
+	json_bool(j, "ok", !alarm);
+	json_number(j, "records", end.seq);
+	view_text(j, "detail", alarm);
+	json_object_end(j);
+}
+
+static void write_counts(struct json *j, const struct manager *m)
+{
+	uint64_t items[ENGINE_KIND_MAX_] = { 0 }, versions[ENGINE_KIND_MAX_] = { 0 };
+	uint64_t disabled = 0;
+
+	for (size_t i = 0; i < m->item_count; i++) {
+		const struct engine_item *e = &m->items[i]->engine;
+
+		items[e->kind]++;
+		versions[e->kind] += e->count;
+		disabled += item_is_disabled(m, e);
+	}
+	json_object(j, "counts");
+	json_number(j, "services", items[ENGINE_PASSWORD]);
+	json_number(j, "services_disabled", disabled);
+	json_number(j, "credentials", versions[ENGINE_PASSWORD]);
+	json_number(j, "domains", items[ENGINE_DKIM]);
+	json_number(j, "dkim_keys", versions[ENGINE_DKIM]);
+	json_object_end(j);
+}
+
+static void write_item(struct json *j, const struct item *item, const struct view *v)
+{
+	json_object(j, NULL);
+	json_string(j, "kind", engine_kind_word(item->engine.kind));
+	json_string(j, "id", item->engine.id);
+	if (v->subject)
+		json_number(j, "version", v->subject->version);
+	else
+		json_null(j, "version");
+	view_text(j, "name", v->subject ? v->subject->name : NULL);
+	view_text(j, "step", v->subject ? engine_state_word(v->subject->state) : NULL);
+	view_write_progress(j, item, v);
+	json_object_end(j);
+}
+
+static void write_items(struct json *j, const struct manager *m)
+{
+	json_array(j, "items");
+	for (size_t i = 0; i < m->item_count; i++) {
+		struct view v;
+
+		view_item(m, m->items[i], &v);
+		if (v.state != VIEW_OK)
+			write_item(j, m->items[i], &v);
+	}
+	json_array_end(j);
+}
+
+/* ---- alarms ---- */
+
+static void write_alarm(struct json *j, const char *what, const char *hint)
+{
+	json_object(j, NULL);
+	json_string(j, "what", what);
+	view_text(j, "hint", hint);
+	json_object_end(j);
+}
+
+static void write_report(struct json *j, const struct report *r)
+{
+	char text[REPORT_FILE_MAX + REPORT_TEXT_MAX + 32];
+
+	if (!r->what[0])
+		return;
+	report_format(r, text, sizeof(text));
+	write_alarm(j, text, r->hint);
+}
+
+static void write_sealed_alarms(struct json *j, const struct manager *m)
+{
+	if (!m->keystore && !m->keystore_problem.what[0])
+		write_alarm(j, "there is no keystore yet", "rotatectl init");
+	else if (m->keystore && !store_is_open(m, KEYSTORE_AUTH))
+		write_alarm(j,
+			    "the keystore is sealed: nobody can log in after the door restarts",
+			    "rotatectl unseal");
+	else if (m->keystore && !store_is_open(m, KEYSTORE_ISSUER))
+		write_alarm(j, "the ISSUER tier is sealed: nothing new can be made",
+			    "rotatectl unseal");
+}
+
+static void write_peer_alarms(struct json *j, const struct manager *m)
+{
+	struct worker_state worker;
+	struct door_state door;
+
+	door_state(m->door, &door);
+	worker_state(m->worker, &worker);
+	if (!door.is_connected)
+		write_alarm(j, "rotated-auth is not connected", "systemctl start rotated-auth");
+	if (!worker.is_connected)
+		write_alarm(j, "rotated-worker is not connected",
+			    "systemctl start rotated-worker");
+}
+
+static void write_held_alarms(struct json *j, const struct manager *m)
+{
+	for (size_t i = 0; i < m->item_count; i++) {
+		char what[2 * REPORT_TEXT_MAX];
+		struct view v;
+
+		if (!m->items[i]->engine.is_held)
+			continue;
+		view_item(m, m->items[i], &v);
+		(void)snprintf(what, sizeof(what), "%s is held: %s", m->items[i]->engine.id,
+			       v.reason); /* cut to fit */
+		write_alarm(j, what, v.hint);
+	}
+}
+
+static void write_alarms(struct json *j, const struct manager *m)
+{
+	struct report health = { 0 };
+
+	json_array(j, "alarms");
+	write_report(j, &m->keystore_problem);
+	if (store_is_open(m, KEYSTORE_AUTH))
+		(void)keystore_health(m->keystore, &health);
+	write_report(j, &health);
+	for (unsigned i = 0; i < ALARM_MAX_; i++)
+		write_report(j, &m->alarms[i]);
+	if (m->audit && audit_alarm(m->audit))
+		write_alarm(j, audit_alarm(m->audit), "rotatectl audit verify");
+	write_sealed_alarms(j, m);
+	write_peer_alarms(j, m);
+	write_held_alarms(j, m);
+	json_array_end(j);
+}
+
+enum wire_status verb_status_get(struct request *req)
+{
+	struct json j = JSON_INIT(&req->reply.json);
+	struct manager *m = req->m;
+
+	json_object(&j, NULL);
+	json_string(&j, "version", PACKAGE_VERSION);
+	json_number(&j, "pid", (uint64_t)getpid());
+	json_time(&j, "time", manager_now(m).wall);
+	json_time(&j, "started", m->started);
+	write_keystore(&j, m);
+	write_peers(&j, m);
+	write_audit(&j, m);
+	write_counts(&j, m);
+	write_items(&j, m);
+	write_alarms(&j, m);
+	json_object_end(&j);
+	return WIRE_STATUS_OK;
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Store.*: making, opening, sealing and checking the keystore. */
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "rotated/vault/control.h"
+#include "rotated/vault/store.h"
+
+enum { KEY_FILE_LEN = 64 };
+
+static int take_secret(const struct request *req, const char *key, struct secret **ret)
+{
+	const struct frame_field *field = frame_find(req->frame, key);
+
+	if (!field)
+		return 0;
+	*ret = secret_new(field->data, field->len);
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* Failures to note what was done to the keystore itself are told, and do not undo it. */
+static void note(const struct request *req, const char *event)
+{
+	struct audit_event e = { .event = event, .actor = req->actor, .outcome = "ok" };
+	struct report report = { 0 };
+
+	if (change_note(req->m, &e, &report) < 0)
+		log_report(LOG_LEVEL_ERROR, &report);
+}
+
+static const char *open_tiers(const struct manager *m)
+{
+	if (store_is_open(m, KEYSTORE_BOTH))
+		return "both tiers are open";
+	return store_is_open(m, KEYSTORE_AUTH) ? "the AUTH tier is open, ISSUER is sealed"
+					       : "both tiers are sealed";
+}
+
+/* ---- Store.Init ---- */
+
+static int write_key_file(const struct request *req, struct secret **ret, struct report *report)
+{
+	const char *path = req->m->config->keystore.key_file;
+	uint8_t random[KEY_FILE_LEN / 2];
+	char text[KEY_FILE_LEN + 2];
+	int r;
+
+	randombytes_buf(random, sizeof(random));
+	sodium_bin2hex(text, sizeof(text), random, sizeof(random));
+	sodium_memzero(random, sizeof(random));
+	text[KEY_FILE_LEN] = '\n';
+	*ret = secret_new(text, KEY_FILE_LEN + 1);
+	r = *ret ? fs_replace(AT_FDCWD, path, text, KEY_FILE_LEN + 1, 0600) : -ENOMEM;
+	sodium_memzero(text, sizeof(text));
+	if (r < 0)
+		return report_set(report, r, "the key file %s can not be written: %s", path,
+				  strerror(-r));
+	return 0;
+}
+
+static int create(struct request *req, const struct secret *passphrase,
+		  struct secret **ret_recovery)
+{
+	struct manager *m = req->m;
+	struct report *report = &req->reply.report;
+	const struct keystore_env env = { .clock = m->clock };
+	cleanup_secret struct secret *key = NULL;
+	int r = 0;
+
+	if (frame_flag(req->frame, "key_file"))
+		r = write_key_file(req, &key, report);
+	if (r == 0)
+		r = keystore_create(m->config->keystore.path, &env, passphrase, key,
+				    ret_recovery, report);
+	if (r == 0)
+		r = store_open(m, report);
+	if (r == 0)
+		r = keystore_unlock_passphrase(m->keystore, passphrase, report);
+	return r < 0 ? r : store_unsealed(m, report);
+}
+
+static enum wire_status check_init(struct request *req)
+{
+	const struct config_keystore *k = &req->m->config->keystore;
+
+	if (req->m->keystore || req->m->keystore_problem.what[0])
+		return request_refuse(req, WIRE_STATUS_REFUSED, "rotatectl status",
+				      "there is a keystore in %s already", k->path);
+	if (!frame_flag(req->frame, "key_file"))
+		return WIRE_STATUS_OK;
+	if (!k->key_file[0])
+		return request_refuse(req, WIRE_STATUS_REFUSED,
+				      "set key_file= in [keystore], then reload rotated",
+				      "the configuration names no key file");
+	if (faccessat(AT_FDCWD, k->key_file, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return request_refuse(req, WIRE_STATUS_REFUSED, NULL,
+				      "the key file %s exists already: it may open another "
+				      "keystore, so it is not replaced",
+				      k->key_file);
+	return WIRE_STATUS_OK;
+}
+
+enum wire_status verb_store_init(struct request *req)
+{
+	cleanup_secret struct secret *passphrase = NULL;
+	cleanup_secret struct secret *recovery = NULL;
+	enum wire_status status = check_init(req);
+	int r;
+
+	if (status != WIRE_STATUS_OK)
+		return status;
+	if (req->is_dry_run)
+		return request_refuse(req, WIRE_STATUS_OK, NULL, "would make a keystore in %s",
+				      req->m->config->keystore.path);
+	r = take_secret(req, "passphrase", &passphrase);
+	if (r == 0)
+		r = create(req, passphrase, &recovery);
+	if (r < 0)
+		return request_fail(req, r);
+	note(req, "store.init");
+	frame_put(&req->reply.fields, "recovery_key", secret_data(recovery),
+		  secret_len(recovery));
+	return WIRE_STATUS_OK;
+}
+
+/* ---- Store.Unseal ---- */
+
+static const struct key_kind {
+	const char *field;
+	const char *event;
+	int (*unlock)(struct keystore *ks, const struct secret *key, struct report *report);
+} key_kinds[] = {
+	{ "passphrase", "store.unseal", keystore_unlock_passphrase },
+	{ "recovery_key", "store.recover", keystore_unlock_recovery },
+	{ "key", "store.unseal-key-file", keystore_unlock_key_file },
+};
+
+static const struct key_kind *find_key(const struct frame *f)
+{
+	const struct key_kind *found = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(key_kinds); i++) {
+		if (!frame_find(f, key_kinds[i].field))
+			continue;
+		if (found)
+			return NULL;
+		found = &key_kinds[i];
+	}
+	return found;
+}
+
+enum wire_status verb_store_unseal(struct request *req)
+{
+	const struct key_kind *kind = find_key(req->frame);
+	cleanup_secret struct secret *key = NULL;
+	struct manager *m = req->m;
+	int r;
+
+	if (!kind)
+		return request_refuse(req, WIRE_STATUS_USAGE, NULL,
+				      "exactly one of passphrase, recovery key and key file");
+	r = m->keystore ? 0 : request_require(req, KEYSTORE_AUTH);
+	if (r < 0)
+		return request_fail(req, r);
+	if (store_is_open(m, KEYSTORE_BOTH))
+		return request_refuse(req, WIRE_STATUS_NOTHING, NULL, "%s", open_tiers(m));
+	r = take_secret(req, kind->field, &key);
+	if (r == 0)
+		r = kind->unlock(m->keystore, key, &req->reply.report);
+	if (r == 0)
+		r = store_unsealed(m, &req->reply.report);
+	if (r < 0)
+		return request_fail(req, r);
+	note(req, kind->event);
+	return request_refuse(req, WIRE_STATUS_OK, NULL, "%s", open_tiers(m));
+}
+
+/* ---- Store.Seal ---- */
+
+enum wire_status verb_store_seal(struct request *req)
+{
+	enum keystore_tier tier = KEYSTORE_BOTH;
+	struct manager *m = req->m;
+	char word[16];
+	int r = frame_text(req->frame, "tier", word, sizeof(word));
+
+	if (r != -ENOENT && (r < 0 || strcmp(word, "issuer") != 0))
+		return request_refuse(req, WIRE_STATUS_USAGE, NULL,
+				      "only `issuer` can be sealed alone");
+	if (r == 0)
+		tier = KEYSTORE_ISSUER;
+	if (!m->keystore) {
+		r = request_require(req, KEYSTORE_AUTH);
+		return request_fail(req, r);
+	}
+	if (!keystore_is_open(m->keystore,
+			      tier == KEYSTORE_BOTH ? KEYSTORE_AUTH : KEYSTORE_ISSUER))
+		return request_refuse(req, WIRE_STATUS_NOTHING, NULL, "it is sealed already");
+	if (req->is_dry_run)
+		return request_refuse(req, WIRE_STATUS_OK, NULL, "would seal %s",
+				      tier == KEYSTORE_BOTH ? "both tiers" : "the ISSUER tier");
+	note(req, tier == KEYSTORE_BOTH ? "store.seal" : "store.seal-issuer");
+	store_seal(m, tier);
+	return request_refuse(req, WIRE_STATUS_OK, NULL, "%s", open_tiers(m));
+}
+
+/* ---- Store.Verify, Store.Slots ---- */
+
+static void write_verdict(const struct request *req, const struct keystore_verify *v,
+			  bool is_ok, struct buf *ret)
+{
+	char id[2 * 16 + 1];
+	struct json j = JSON_INIT(ret);
+
+	json_object(&j, NULL);
+	json_bool(&j, "ok", is_ok);
+	json_number(&j, "records", v->records);
+	json_number(&j, "unreadable", v->unreadable);
+	json_number(&j, "tombstones", v->tombstones);
+	json_number(&j, "txid", v->txid);
+	json_string(&j, "store_id",
+		    sodium_bin2hex(id, sizeof(id), keystore_store_id(req->m->keystore), 16));
+	json_array(&j, "problems");
+	if (!is_ok) {
+		json_object(&j, NULL);
+		json_string(&j, "where", "keystore");
+		json_string(&j, "what", req->reply.report.what);
+		json_object_end(&j);
+	}
+	json_array_end(&j);
+	json_object_end(&j);
+}
+
+enum wire_status verb_store_verify(struct request *req)
+{
+	struct keystore_verify verdict = { 0 };
+	int r = request_require(req, KEYSTORE_AUTH);
+
+	if (r < 0)
+		return request_fail(req, r);
+	r = keystore_verify(req->m->keystore, &verdict, &req->reply.report);
+	write_verdict(req, &verdict, r == 0, &req->reply.json);
+	return r < 0 ? request_fail(req, r) : WIRE_STATUS_OK;
+}
+
+static void write_slot(struct json *j, size_t index, const struct keystore_slot *slot)
+{
+	char id[2 * KEYSTORE_SLOT_ID_LEN + 1];
+
+	json_object(j, NULL);
+	json_number(j, "slot", index);
+	json_string(j, "id", sodium_bin2hex(id, sizeof(id), slot->id, sizeof(slot->id)));
+	json_string(j, "kind", keystore_slot_type_name(slot->type));
+	json_array(j, "tiers");
+	if (slot->tiers & KEYSTORE_AUTH)
+		json_string(j, NULL, "auth");
+	if (slot->tiers & KEYSTORE_ISSUER)
+		json_string(j, NULL, "issuer");
+	json_array_end(j);
+	json_time(j, "created", slot->created);
+	json_object_end(j);
+}
+
+enum wire_status verb_store_slots(struct request *req)
+{
+	struct json j = JSON_INIT(&req->reply.json);
+	struct keystore_slot slot;
+
+	if (!req->m->keystore)
+		return request_fail(req, request_require(req, KEYSTORE_AUTH));
+	json_object(&j, NULL);
+	json_array(&j, "slots");
+	for (size_t i = 0; i < keystore_slot_count(req->m->keystore); i++) {
+		keystore_slot_get(req->m->keystore, i, &slot);
+		write_slot(&j, i, &slot);
+	}
+	json_array_end(&j);
+	json_object_end(&j);
+	return WIRE_STATUS_OK;
+}

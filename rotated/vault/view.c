@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rotated/vault/view.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "rotated/vault/driver.h"
+#include "rotated/vault/items.h"
+#include "rotated/vault/store.h"
+#include "rotated/vault/worker.h"
+
+const char *view_word(enum view_state state)
+{
+	static const char *const words[] = {
+		[VIEW_NONE] = "none",	      [VIEW_OK] = "ok",
+		[VIEW_WORKING] = "working",   [VIEW_WAITING] = "waiting",
+		[VIEW_FAILING] = "failing",   [VIEW_HELD] = "held",
+		[VIEW_DISABLED] = "disabled",
+	};
+
+	_Static_assert(ARRAY_SIZE(words) == VIEW_STATE_MAX_, "a word for every state");
+	return words[state];
+}
+
+void view_text(struct json *j, const char *key, const char *text)
+{
+	if (text && text[0])
+		json_string(j, key, text);
+	else
+		json_null(j, key);
+}
+
+void view_span(struct json *j, const char *key, uint64_t usec)
+{
+	if (usec == USEC_NEVER)
+		json_null(j, key);
+	else
+		json_number(j, key, usec / USEC_PER_SEC);
+}
+
+/* ---- times ---- */
+
+static uint64_t after(const struct manager *m, uint64_t wait, uint64_t age)
+{
+	uint64_t left = wait > age ? wait - age : 0;
+
+	return wait == USEC_NEVER ? 0 : manager_now(m).wall + left;
+}
+
+uint64_t view_next_rotation(const struct manager *m, const struct item *item)
+{
+	const struct engine_version *v = engine_find_phase(&item->engine, ENGINE_CURRENT);
+	struct engine_policy policy;
+
+	if (!v || engine_find_phase(&item->engine, ENGINE_COMING))
+		return 0;
+	item->driver->policy(m, item, &policy);
+	return after(m, engine_due_age(&item->engine, &policy), v->age);
+}
+
+uint64_t view_leaves(const struct manager *m, const struct item *item,
+		     const struct engine_version *v)
+{
+	struct engine_policy policy;
+
+	if (v->state != ENGINE_RETIRING)
+		return 0;
+	item->driver->policy(m, item, &policy);
+	return after(m, policy.overlap, v->age);
+}
+
+/* ---- state, reason, hint ---- */
+
+static void say(struct view *v, enum view_state state, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void say(struct view *v, enum view_state state, const char *fmt, ...)
+{
+	va_list ap;
+
+	v->state = state;
+	va_start(ap, fmt);
+	(void)vsnprintf(v->reason, sizeof(v->reason), fmt, ap); /* cut to fit */
+	va_end(ap);
+}
+
+static void hint(struct view *v, const char *command, const char *id)
+{
+	(void)snprintf(v->hint, sizeof(v->hint), "rotatectl %s %s", command, id); /* it fits */
+}
+
+static void view_trouble(const struct manager *m, const struct item *item, struct view *v)
+{
+	const struct engine_item *e = &item->engine;
+	const char *what = engine_outcome_meaning(e->trouble);
+
+	say(v, e->is_held ? VIEW_HELD : VIEW_FAILING, "%s%s%s", what, e->detail[0] ? ": " : "",
+	    e->detail);
+	if (!e->is_held)
+		v->next_attempt = after(m, e->retry_in, 0);
+	hint(v, e->is_held ? "dkim rotate" : "dns check", e->id);
+}
+
+static void view_coming_key(const struct manager *m, const struct item *item, struct view *v)
+{
+	const struct engine_version *k = v->subject;
+	struct engine_policy policy;
+
+	item->driver->policy(m, item, &policy);
+	if (k->state == ENGINE_PLANNED && !policy.may_create) {
+		say(v, VIEW_WAITING, "the ISSUER tier is sealed: no key can be made");
+		(void)snprintf(v->hint, sizeof(v->hint), "rotatectl unseal"); /* it fits */
+	} else if (k->state == ENGINE_VISIBLE) {
+		say(v, VIEW_WAITING, "every server answers the record; it soaks");
+		v->next_attempt = after(m, policy.soak, k->age);
+	} else if (k->state != ENGINE_PLANNED && !policy.may_work) {
+		say(v, VIEW_WAITING, "rotated-worker is not connected");
+		(void)snprintf(v->hint, sizeof(v->hint), "systemctl start rotated-worker");
+	} else {
+		say(v, VIEW_WORKING, "%s", engine_state_meaning(k->state));
+	}
+}
+
+static void view_staged_password(const struct item *item, struct view *v)
+{
+	say(v, VIEW_WAITING, "%s was issued, and nobody confirmed that it has the secret",
+	    v->subject->name);
+	hint(v,
+	     engine_find_phase(&item->engine, ENGINE_CURRENT) ? "credential rotate"
+							      : "credential issue",
+	     item->engine.id);
+}
+
+static void view_leaving(const struct manager *m, struct view *v)
+{
+	if (worker_is_connected(m->worker))
+		say(v, VIEW_WORKING, "%s", engine_state_meaning(v->subject->state));
+	else
+		say(v, VIEW_WAITING, "rotated-worker is not connected");
+}
+
+static const struct engine_version *withdrawing(const struct engine_item *e)
+{
+	for (uint32_t i = 0; i < e->count; i++)
+		if (e->versions[i].state == ENGINE_WITHDRAWING)
+			return &e->versions[i];
+	return NULL;
+}
+
+static void view_rest(const struct manager *m, const struct item *item, struct view *v)
+{
+	const struct engine_item *e = &item->engine;
+	bool is_password = e->kind == ENGINE_PASSWORD;
+
+	v->subject = engine_find_phase(e, ENGINE_CURRENT);
+	if (e->count == 0) {
+		say(v, VIEW_NONE, "%s",
+		    is_password ? "no credential was issued yet" : "there is no key yet");
+		hint(v, is_password ? "credential issue" : "dkim rotate", e->id);
+	} else if (e->is_due) {
+		say(v, VIEW_WAITING, "due; run rotatectl credential rotate %s", e->id);
+		hint(v, "credential rotate", e->id);
+	} else if (withdrawing(e)) {
+		v->subject = withdrawing(e);
+		view_leaving(m, v);
+	} else if (!v->subject) {
+		say(v, VIEW_WAITING, "no version is active");
+		hint(v, is_password ? "credential issue" : "dkim rotate", e->id);
+	}
+}
+
+void view_item(const struct manager *m, const struct item *item, struct view *ret)
+{
+	const struct engine_item *e = &item->engine;
+	struct view v = { .state = VIEW_OK, .subject = engine_find_phase(e, ENGINE_COMING) };
+
+	if (item_is_disabled(m, e)) {
+		say(&v, VIEW_DISABLED, "%s",
+		    e->is_disabled ? "disabled by an operator"
+				   : "disabled by its configuration");
+		if (e->is_disabled)
+			hint(&v, "service enable", e->id);
+	} else if (e->failures > 0) {
+		if (!v.subject)
+			v.subject = withdrawing(e);
+		view_trouble(m, item, &v);
+	} else if (v.subject && e->kind == ENGINE_DKIM) {
+		view_coming_key(m, item, &v);
+	} else if (v.subject) {
+		view_staged_password(item, &v);
+	} else {
+		view_rest(m, item, &v);
+	}
+	if (!v.reason[0] && !item_is_configured(m, item))
+		say(&v, v.state,
+		    "not configured: no file names it any more; it stays in force");
+	*ret = v;
+}
+
+/* When the state began that is shown, as far as that is one moment. */
+static uint64_t since(const struct item *item, const struct view *v)
+{
+	if (item->engine.failures > 0)
+		return item->engine.trouble_since;
+	if (!v->subject)
+		return 0;
+	if (v->subject->active)
+		return v->subject->active;
+	return v->subject->visible ? v->subject->visible : v->subject->created;
+}
+
+void view_write_progress(struct json *j, const struct item *item, const struct view *v)
+{
+	json_string(j, "state", view_word(v->state));
+	view_text(j, "reason", v->reason);
+	view_text(j, "hint", v->hint);
+	json_time(j, "since", since(item, v));
+	json_time(j, "next_attempt", v->next_attempt);
+	json_number(j, "attempts", item->engine.failures);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How an item looks to people: one word, the reason, the next command (docs/protocol.md 4). */
+#ifndef ROTATED_VAULT_VIEW_H
+#define ROTATED_VAULT_VIEW_H
+
+#include "base/json.h"
+#include "rotated/vault/manager.h"
+
+enum view_state {
+	VIEW_NONE,
+	VIEW_OK,
+	VIEW_WORKING,
+	VIEW_WAITING,
+	VIEW_FAILING,
+	VIEW_HELD,
+	VIEW_DISABLED,
+	VIEW_STATE_MAX_
+};
+
+struct view {
+	enum view_state state;
+	const struct engine_version *subject; /* which version it is about; NULL for none */
+	char reason[REPORT_TEXT_MAX];	      /* "" for none */
+	char hint[REPORT_TEXT_MAX];	      /* "" for none */
+	uint64_t next_attempt;		      /* wall clock; 0: it waits for no time */
+};
+
+void view_item(const struct manager *m, const struct item *item, struct view *ret);
+const char *view_word(enum view_state state);
+
+/* Wall-clock times, 0 when there is none: the next rotation; when a version leaves. */
+uint64_t view_next_rotation(const struct manager *m, const struct item *item);
+uint64_t view_leaves(const struct manager *m, const struct item *item,
+		     const struct engine_version *v);
+
+/* TEXT, or null when it is empty. */
+void view_text(struct json *j, const char *key, const char *text);
+
+/* "state", "reason", "hint", "since", "next_attempt", "attempts". */
+void view_write_progress(struct json *j, const struct item *item, const struct view *v);
+
+/* A span in seconds; null for never. */
+void view_span(struct json *j, const char *key, uint64_t usec);
+
+#endif

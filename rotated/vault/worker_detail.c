@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One line for people out of the worker's JSON. It is looked for, not parsed: nothing depends
+ * on it, and so the process that holds the keys needs no JSON parser. */
+#include <stdio.h>
+#include <string.h>
+
+#include "rotated/vault/worker.h"
+
+/* Copies the string that starts at S up to its closing quote; what was escaped becomes '?'. */
+static void copy_string(const char *s, char *ret, size_t size)
+{
+	size_t n = 0;
+
+	for (; *s && *s != '"' && n + 1 < size; s++) {
+		char c = *s;
+
+		if (c == '\\' && s[1]) {
+			s++;
+			c = *s == '"' || *s == '\\' || *s == '/' ? *s : '?';
+		}
+		ret[n++] = c;
+	}
+	ret[n] = '\0';
+	if (!text_is_plain(ret))
+		ret[0] = '\0';
+}
+
+/* The last "server":" before END. */
+static const char *server_before(const char *output, const char *end)
+{
+	static const char key[] = "\"server\":\"";
+	const char *found = NULL;
+
+	for (const char *p = output; (p = strstr(p, key)) && p < end; p += sizeof(key) - 1)
+		found = p + sizeof(key) - 1;
+	return found;
+}
+
+void worker_detail(const char *output, char *ret, size_t size)
+{
+	static const char key[] = "\"detail\":\"";
+	const char *detail = strstr(output, key);
+	const char *server = detail ? server_before(output, detail) : NULL;
+	char name[96] = "";
+	char text[ENGINE_DETAIL_SIZE] = "";
+
+	if (detail)
+		copy_string(detail + sizeof(key) - 1, text, sizeof(text));
+	if (server)
+		copy_string(server, name, sizeof(name));
+	(void)snprintf(ret, size, "%s%s%s", name, name[0] && text[0] ? " " : "",
+		       text); /* cut to fit */
+}
