@@ -209,8 +209,13 @@ void manager_free(struct manager *m)
 		return;
 	(void)sd_notify(0, "STOPPING=1");
 	if (m->config) {
+		bool is_whole = m->worker && m->door && m->keygen;
+
 		control_free(steal_ptr(m->control));
-		if (m->worker && m->door && m->keygen)
+		/* before the store is sealed, of which it is then not told: logins go on while
+		 * there is no vault */
+		door_free(steal_ptr(m->door));
+		if (is_whole)
 			store_seal(m, KEYSTORE_BOTH);
 	}
 	worker_free(m->worker);
