@@ -224,7 +224,7 @@ static void refuse_frame(struct peer *p, int error)
 	report_set(&report, error, "%s",
 		   error == -EOPNOTSUPP ? "this rotated does not know what was asked"
 					: "the request has fields that do not belong there");
-	report_hint(&report, "use the rotatectl that came with this rotated");
+	report_hint(&report, "install the same version of rotated and rotatectl");
 	if (wire_reply_report(&f, WIRE_STATUS_USAGE, &report) == 0)
 		peer_send(p, &f);
 }
