@@ -245,6 +245,61 @@ def check_reload(results, root, door):
         harness.poll("the complaint", lambda: "rotated.conf:2" in door.log())
     results.equal(verdict(root, login="billing.1@other"), "ok",
                   "and the old one stays in force")
+    root.write("etc/rotated/rotated.conf", "[door]\nrealms = other\n")
+
+
+def listen(root, name, kind):
+    path = root.join("var/spool/postfix/private", name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    s = socket.socket(socket.AF_UNIX, kind)
+    s.bind(path)
+    s.listen()
+    return s
+
+
+def start_activated(root, sockets):
+    """As systemd starts it: the sockets are descriptors 3 and up, and named."""
+    def place():
+        copies = [os.dup(s.fileno()) for s in sockets.values()]
+        for i, fd in enumerate(copies):
+            os.dup2(fd, 3 + i)
+
+    program = harness.build_path("rotated-auth")
+    with open(root.join("log/activated.log"), "ab") as out:
+        return subprocess.Popen(
+            ["sh", "-c", 'LISTEN_PID=$$ exec "$0" --root "$1"', program, root.path],
+            stdin=subprocess.DEVNULL, stdout=out, stderr=out, close_fds=False,
+            preexec_fn=place,
+            env=dict(os.environ, LISTEN_FDS=str(len(sockets)),
+                     LISTEN_FDNAMES=":".join(sockets)),
+        )
+
+
+def check_activation(results, root):
+    """Who listens is systemd: a login that comes while the door is down just waits."""
+    sockets = {"mux": listen(root, "rotated-mux", socket.SOCK_STREAM),
+               "auth": listen(root, "rotated-auth", socket.SOCK_SEQPACKET)}
+    early = Auth(root)
+    early.socket.send(frame(verb="Auth.Password", login="billing.1", password="secret",
+                            mechanism="PLAIN"))
+    door = start_activated(root, sockets)
+    try:
+        results.equal(fields(early.socket.recv(65536))["status"], "ok",
+                      "a question from before the start is answered")
+        with results.case("sockets that were handed over are served"):
+            wait_verdict(root, "ok")
+        results.equal(mux(root, "billing.1", "secret", "smtp", ""), b"\0\2OK", "both of them")
+        door.send_signal(signal.SIGTERM)
+        results.equal(door.wait(harness.PATIENCE), 0, "that door ends cleanly too")
+        results.equal(sorted(os.listdir(root.join("var/spool/postfix/private"))),
+                      ["rotated-auth", "rotated-mux"], "and leaves the sockets to who made them")
+    finally:
+        door.kill()
+    wrong = {"auth": listen(root, "rotated-other", socket.SOCK_STREAM)}
+    results.equal(start_activated(root, wrong).wait(harness.PATIENCE), 1,
+                  "a socket of another type is refused at the start")
+    for s in [*sockets.values(), *wrong.values()]:
+        s.close()
 
 
 def main():
@@ -273,6 +328,7 @@ def main():
         results.equal(door.stop(), 0, "it ends cleanly when asked to")
         results.equal(os.listdir(root.join("var/spool/postfix/private")), [],
                       "and takes its sockets away")
+        check_activation(results, root)
         vault.stop()
     results.exit()
 
