@@ -50,6 +50,9 @@ enum wire_status request_refuse(struct request *req, enum wire_status status, co
 /* 0, or -ENOKEY and the like with the report set. */
 must_check int request_require(struct request *req, enum keystore_tier tier);
 
+/* The domain that the request names; NULL with STATUS and the reply set. */
+struct item *request_find_domain(struct request *req, enum wire_status *status);
+
 /* ITEM has moved, or could not (REPORT not NULL): whoever waits for its key is answered. */
 void control_item_moved(struct manager *m, struct item *item, const struct report *report);
 

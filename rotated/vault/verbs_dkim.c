@@ -11,7 +11,6 @@
 #include "rotated/vault/peer.h"
 #include "rotated/vault/schedule.h"
 #include "rotated/vault/store.h"
-#include "rotated/vault/verbs_dkim.h"
 #include "rotated/vault/view.h"
 
 /* ---- finding ---- */

@@ -11,7 +11,6 @@
 #include "rotated/vault/dkim_key.h"
 #include "rotated/vault/driver_dkim.h"
 #include "rotated/vault/peer.h"
-#include "rotated/vault/verbs_dkim.h"
 #include "rotated/vault/worker.h"
 
 struct inquiry;

@@ -230,8 +230,10 @@ static enum wire_status check_issue(struct request *req, const struct item *item
 	char hint[REPORT_TEXT_MAX];
 	int r = request_require(req, KEYSTORE_ISSUER);
 
-	(void)snprintf(hint, sizeof(hint), "rotatectl credential %s %s",
-		       is_first ? "rotate" : "issue", item->engine.id); /* it fits */
+	(void)snprintf(hint, sizeof(hint),
+		       is_first ? "rotatectl credential rotate %s"
+				: "rotatectl credential issue %s",
+		       item->engine.id); /* it fits */
 	if (r < 0)
 		return request_fail(req, r);
 	if (!item_is_configured(req->m, item))
