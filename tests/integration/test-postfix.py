@@ -137,6 +137,17 @@ def check_vault_down(results, root, mail, vault, login, secret):
                   "with the vault stopped, AUTH by saslauthd goes on")
 
 
+def check_sealed(results, root, mail, login, secret):
+    root.ctl("seal")
+    with results.case("sealing the keystore turns every login into a 454"):
+        harness.poll("454", lambda: try_auth(mail.port, "PLAIN", login, secret).code == 454)
+        for mechanism in MECHANISMS:
+            assert try_auth(mail.port, mechanism, login, secret).code == 454, mechanism
+    root.unseal()
+    with results.case("logins work again when it is unsealed"):
+        wait_for_keys(mail, login, secret)
+
+
 def check_no_keys(results, root, mail, door, login, secret):
     """A door that starts while the vault is away cannot tell right from wrong."""
     door.stop()
@@ -211,6 +222,7 @@ def main():
                       "with the door stopped, AUTH by saslauthd gets 454")
         door = root.start_door()
         wait_for_keys(mail, login, secret)
+        check_sealed(results, root, mail, login, secret)
         check_vault_down(results, root, mail, vault, login, secret)
         door = check_no_keys(results, root, mail, door, login, secret)
         root.start_vault()
