@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rotated/vault/server.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -97,6 +98,8 @@ int server_new(const struct server_options *options, struct server **ret, struct
 	s->options = *options;
 	s->path = strdup(options->path);
 	s->fd = inherited(options->name);
+	if (s->fd >= 0 && fcntl(s->fd, F_SETFL, O_NONBLOCK) < 0)
+		r = -errno; /* a client that is gone by then must not block accept4() */
 	if (s->fd < 0) {
 		s->fd = make_socket(options->path, options->mode);
 		s->is_ours = s->fd >= 0;

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The parts of the vault that need no vault around them. */
+#include "tests/unit/unit.h"
+
+#include <openssl/pem.h>
+#include <sodium.h>
+#include <string.h>
+
+#include "base/token.h"
+#include "rotated/vault/dkim_key.h"
+#include "rotated/vault/worker.h"
+
+/* ---- tokens ---- */
+
+static void token_of_zeros_and_ones_is_as_published(void **state)
+{
+	uint8_t random[TOKEN_RANDOM_LEN] = { 0 };
+	char text[TOKEN_SIZE];
+
+	(void)state;
+	token_format(random, text);
+	assert_int_equal(strlen(text), TOKEN_SIZE - 1);
+	assert_memory_equal(text, "rtd1_0000000000000000000000000000000000000000000", 48);
+	assert_true(token_is_well_formed(text));
+	memset(random, 0xff, sizeof(random));
+	token_format(random, text);
+	assert_int_equal(strlen(text), TOKEN_SIZE - 1);
+	assert_true(token_is_well_formed(text));
+	random[31] = 0xfe;
+	token_format(random, text);
+	assert_true(token_is_well_formed(text));
+}
+
+static void typing_error_is_told_from_a_token(void **state)
+{
+	uint8_t random[TOKEN_RANDOM_LEN];
+	char text[TOKEN_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(random); i++)
+		random[i] = (uint8_t)(i * 37);
+	token_format(random, text);
+	for (size_t i = 0; i < TOKEN_SIZE - 1; i++) {
+		char was = text[i];
+
+		text[i] = was == 'x' ? 'y' : 'x';
+		assert_false(token_is_well_formed(text));
+		text[i] = was;
+	}
+	assert_true(token_is_well_formed(text));
+	text[TOKEN_SIZE - 2] = '\0';
+	assert_false(token_is_well_formed(text));
+}
+
+/* ---- DKIM keys ---- */
+
+static void dkim_key_and_record_belong_together(void **state)
+{
+	cleanup_secret struct secret *private = NULL;
+	cleanup_secret struct secret *pem = NULL;
+	cleanup_buf struct buf record = BUF_INIT;
+	uint8_t public[DKIM_PUBLIC_MAX], again[DKIM_PUBLIC_MAX];
+	unsigned char *p = again;
+	size_t len;
+	EVP_PKEY *key;
+	BIO *bio;
+
+	(void)state;
+	assert_int_equal(dkim_key_generate(CONFIG_DKIM_KEY_RSA2048, &private, public, &len), 0);
+	assert_int_equal(dkim_private_pem(secret_data(private), secret_len(private), &pem), 0);
+	bio = BIO_new_mem_buf(secret_data(pem), (int)secret_len(pem));
+	key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+	assert_non_null(key);
+	assert_int_equal(EVP_PKEY_get_bits(key), 2048);
+	assert_int_equal(i2d_PUBKEY(key, NULL), len);
+	assert_int_equal(i2d_PUBKEY(key, &p), len);
+	assert_memory_equal(again, public, len);
+	EVP_PKEY_free(key);
+	BIO_free(bio);
+
+	dkim_record(public, len, &record);
+	assert_non_null(buf_string(&record));
+	assert_memory_equal(record.data, "v=DKIM1; k=rsa; h=sha256; s=email; p=MII", 40);
+	assert_true(record.len > 255); /* more than one string of a TXT record */
+}
+
+static void dkim_name_is_the_one_of_rfc_6376(void **state)
+{
+	char name[DKIM_NAME_SIZE];
+
+	(void)state;
+	dkim_name("r20261123", "example.com", false, name);
+	assert_string_equal(name, "r20261123._domainkey.example.com");
+	dkim_name("r20261123", "example.com", true, name);
+	assert_string_equal(name, "r20261123._domainkey.example.com.");
+}
+
+/* ---- what the worker says ---- */
+
+static void assert_detail(const char *output, const char *want)
+{
+	char detail[64];
+
+	worker_detail(output, detail, sizeof(detail));
+	assert_string_equal(detail, want);
+}
+
+static void detail_is_found_in_what_a_worker_says(void **state)
+{
+	(void)state;
+	assert_detail("{\"exit\":77,\"detail\":\"not permitted\"}", "not permitted");
+	assert_detail("{\"servers\":[{\"server\":\"192.0.2.1:53\",\"detail\":null},"
+		      "{\"server\":\"192.0.2.2:53\",\"detail\":\"does not answer\"}]}",
+		      "192.0.2.2:53 does not answer");
+	assert_detail("{\"detail\":\"a \\\"b\\\" \\u0007\"}", "a \"b\" ?0007");
+	assert_detail("", "");
+	assert_detail("{\"detail\":", "");
+	assert_detail("{\"detail\":\"", "");
+	assert_detail("{\"detail\":\"\x01\"}", "");
+}
+
+static void long_detail_is_cut(void **state)
+{
+	char output[600] = "{\"detail\":\"";
+	char detail[32];
+
+	(void)state;
+	memset(output + strlen(output), 'a', 500);
+	worker_detail(output, detail, sizeof(detail));
+	assert_int_equal(strlen(detail), sizeof(detail) - 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(token_of_zeros_and_ones_is_as_published),
+		cmocka_unit_test(typing_error_is_told_from_a_token),
+		cmocka_unit_test(dkim_key_and_record_belong_together),
+		cmocka_unit_test(dkim_name_is_the_one_of_rfc_6376),
+		cmocka_unit_test(detail_is_found_in_what_a_worker_says),
+		cmocka_unit_test(long_detail_is_cut),
+	};
+
+	if (sodium_init() < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
