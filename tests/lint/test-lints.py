@@ -206,8 +206,35 @@ def units():
               "check-units finds a socket without its service")
 
 
+def json_names():
+    check = "check-json"
+    case(check, {"cli/a.c": '#include <jansson.h>\nx = json_stringn(s, 1); json_object_get(o, k);\n'}, None,
+         "check-json accepts names that only jansson has")
+    case(check, {"cli/a.c": '#include <jansson.h>\nx = json_string(s);\n'}, "cli/a.c:2: json_string()",
+         "check-json finds a name that both have")
+    case(check, {"cli/a.c": '#include "base/json.h"\njson_string(&j, k, v);\n'}, None,
+         "check-json leaves users of base/json.h alone")
+
+
+def commands():
+    check = "check-commands"
+    tables = {"cli/verbs.def": 'VERB(status, "", "status", "", "", 30, "x")\n'
+                               'VERB(a_b, "dkim", "show", "DOMAIN", "dry-run", 30, "x")\n',
+              "cli/options.def": 'OPTION(ROOT, "root", "DIR", "x")\nOPTION(DRY_RUN, "dry-run", NULL, "x")\n'}
+    texts = {name: "" for name in ("README.md", "ARCHITECTURE.md", "HACKING.md", "CHANGELOG.md", "docs/protocol.md",
+                                   "docs/threat-model.md")}
+    good = "`rotatectl --root /x dkim show example.com --dry-run` and `rotatectl status`"
+    case(check, {**tables, **texts, "README.md": good}, None, "check-commands accepts what there is")
+    case(check, {**tables, **texts, "README.md": "```\n$ rotatectl dkim shwo x\n```\n"}, "README.md:2",
+         "check-commands finds a verb that there is not")
+    case(check, {**tables, **texts, "HACKING.md": "`rotatectl status --dry-run`"}, "does not take --dry-run",
+         "check-commands finds an option of another verb")
+    case(check, {**tables, **texts, "rotated/vault/a.c": 'hint("rotatectl unsael");'}, "unsael",
+         "check-commands finds a hint that leads nowhere")
+
+
 def main():
-    for group in (layers, banned, shell, spdx, size, config_man, powers, units):
+    for group in (layers, banned, shell, spdx, size, config_man, powers, units, json_names, commands):
         group()
     return failed
 
