@@ -79,7 +79,8 @@ static int take_typed_line(struct cli *c, const sigset_t *held, struct secret **
 	int r = wait_for_line(c->in, held);
 
 	if (r < 0)
-		return fail(c, CLI_REFUSED, "the passphrase", strerror(-r));
+		return fail(c, CLI_REFUSED, "the passphrase",
+			    r == -EINTR ? "interrupted" : strerror(-r));
 	return take_line(c, c->in, "the passphrase", ret);
 }
 

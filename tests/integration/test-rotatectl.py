@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """rotatectl against the real vault: every verb, its exit code, and the JSON of docs/protocol.md."""
 
+import fcntl
 import json
 import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
+import termios
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -99,6 +102,29 @@ def type_passphrase(root, passphrase):
     return child.wait(harness.PATIENCE), shown.decode()
 
 
+def interrupt_prompt(root):
+    """Ctrl-C while a passphrase is typed: the exit status, and whether the terminal echoes before and after."""
+    master, slave = pty.openpty()
+
+    def own_terminal():
+        os.setsid()
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
+    child = subprocess.Popen([harness.build_path("rotatectl", root.build), "--root", root.path, "unseal"],
+                             stdin=slave, stdout=slave, stderr=slave, pass_fds=[slave], preexec_fn=own_terminal)
+
+    def echoes():
+        return bool(termios.tcgetattr(slave)[3] & termios.ECHO)
+
+    harness.poll("the echo to go off", lambda: not echoes())
+    os.write(master, b"half\x03")
+    code = child.wait(harness.PATIENCE)
+    result = code, echoes()
+    os.close(master)
+    os.close(slave)
+    return result
+
+
 def keystore_verbs(results, root):
     expect(results, root, 1, ["credential", "issue", "billing"], "issuing without a keystore says how to make one",
            holds="rotatectl init")
@@ -117,6 +143,7 @@ def keystore_verbs(results, root):
     code, shown = type_passphrase(root, harness.PASSPHRASE)
     results.equal(code, 0, "a passphrase can be typed at a terminal")
     results.check(harness.PASSPHRASE not in shown, "and is not echoed", shown)
+    results.equal(interrupt_prompt(root), (-signal.SIGINT, True), "Ctrl-C at the prompt leaves the echo on")
 
 
 def recovery(results, root):
