@@ -73,6 +73,14 @@ void buf_append_byte(struct buf *b, uint8_t byte)
 	buf_append(b, &byte, 1);
 }
 
+void buf_append_be16(struct buf *b, uint16_t v)
+{
+	uint8_t bytes[2];
+
+	store_be16(bytes, v);
+	buf_append(b, bytes, sizeof(bytes));
+}
+
 void buf_append_be32(struct buf *b, uint32_t v)
 {
 	uint8_t bytes[4];

@@ -131,10 +131,23 @@ int fs_replace(int dirfd, const char *name, const void *data, size_t len, mode_t
 	return sync_parent(dirfd, name);
 }
 
+/* A directory that was made just now: the umask must not take from MODE, and its name is to
+ * outlast a power cut as what will be in it does. */
+static int finish_dir(const char *path, mode_t mode)
+{
+	int r;
+
+	if (chmod(path, mode) < 0)
+		return -errno;
+	r = sync_parent(AT_FDCWD, path);
+	return r == -EACCES ? 0 : r; /* a parent to write to but not to read cannot be synced */
+}
+
 int fs_make_dirs(const char *path, mode_t mode)
 {
 	char part[PATH_MAX];
 	size_t len = strlen(path);
+	int r = 0;
 
 	if (len >= sizeof(part))
 		return -ENAMETOOLONG;
@@ -143,8 +156,12 @@ int fs_make_dirs(const char *path, mode_t mode)
 			continue;
 		memcpy(part, path, i);
 		part[i] = '\0';
-		if (mkdir(part, mode) < 0 && errno != EEXIST)
-			return -errno;
+		if (mkdir(part, mode) == 0)
+			r = finish_dir(part, mode);
+		else if (errno != EEXIST)
+			r = -errno;
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

@@ -26,7 +26,8 @@ must_check int fs_replace(int dirfd, const char *name, const void *data, size_t 
 /* All of DATA or a negative errno. */
 must_check int fs_write_all(int fd, const void *data, size_t len);
 
-/* Makes PATH and its parents. Those it makes have MODE; one that is there already is left. */
+/* Makes PATH and its parents, durably. Those it makes have MODE, whatever the umask; one that
+ * is there already is left. */
 must_check int fs_make_dirs(const char *path, mode_t mode);
 
 #endif

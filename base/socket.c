@@ -25,12 +25,13 @@ static int fill_address(const char *path, struct sockaddr_un *ret)
 	return 0;
 }
 
-/* Something listens there if it accepts, or is too busy to. */
+/* Only a refusal says that nobody listens: a socket of another type, or one that we may not
+ * connect to, is somebody's. */
 static bool is_answering(const char *path, int type)
 {
 	cleanup_close int fd = socket_connect(path, type, clock_monotonic() + USEC_PER_SEC);
 
-	return fd >= 0 || fd == -ETIMEDOUT || fd == -EAGAIN;
+	return fd != -ECONNREFUSED;
 }
 
 int socket_listen(const char *path, int type, mode_t mode)

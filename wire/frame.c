@@ -59,14 +59,15 @@ static int check_version(const struct frame *f)
 
 int frame_parse(const uint8_t *data, size_t len, struct frame *ret)
 {
-	const uint8_t *p = data + sizeof(uint32_t);
 	const uint8_t *end = data + len;
+	const uint8_t *p;
 	struct frame f = { .count = 0 };
 	int r;
 
 	if (len < sizeof(uint32_t) || len > FRAME_MAX ||
 	    load_be32(data) != len - sizeof(uint32_t))
 		return -EBADMSG;
+	p = data + sizeof(uint32_t);
 	while (p < end) {
 		struct frame_field field;
 

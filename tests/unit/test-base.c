@@ -289,6 +289,30 @@ static void listen_replaces_a_dead_socket_and_not_a_live_one(void **state)
 	close(second);
 	assert_int_equal(socket_connect(path, SOCK_SEQPACKET, clock_monotonic() + 1),
 			 -ECONNREFUSED);
+
+	/* of another type, but alive: somebody's */
+	(void)snprintf(path, sizeof(path), "%s/other", (char *)*state);
+	first = socket_listen(path, SOCK_STREAM, 0600);
+	assert_true(first >= 0);
+	assert_int_equal(socket_listen(path, SOCK_SEQPACKET, 0600), -EADDRINUSE);
+	close(first);
+}
+
+static void directories_have_their_mode_whatever_the_umask(void **state)
+{
+	char path[128];
+	struct stat st;
+	mode_t old = umask(077);
+
+	(void)snprintf(path, sizeof(path), "%s/a", (char *)*state);
+	assert_int_equal(fs_make_dirs(path, 0711), 0);
+	(void)umask(old);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0711);
+	assert_int_equal(chmod(path, 0700), 0);
+	assert_int_equal(fs_make_dirs(path, 0711), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
 }
 
 static void a_typing_mistake_finds_the_name_that_was_meant(void **state)
@@ -327,6 +351,8 @@ int main(void)
 						drop_dir),
 		cmocka_unit_test_setup_teardown(
 			listen_replaces_a_dead_socket_and_not_a_live_one, make_dir, drop_dir),
+		cmocka_unit_test_setup_teardown(directories_have_their_mode_whatever_the_umask,
+						make_dir, drop_dir),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
