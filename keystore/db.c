@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 
@@ -47,8 +48,9 @@ int db_report(struct report *report, int r, const char *what, const char *dir)
 		report_hint(report, "make room: df -h %s", dir);
 	else if (r == -EBADMSG)
 		report_hint(report, "the file is damaged; put back a backup of %s", dir);
-	else if (r == -EACCES || r == -EPERM)
-		report_hint(report, "look at owner and mode: ls -lan %s", dir);
+	else if (r == -EACCES || r == -EPERM || r == -EROFS)
+		report_hint(report, "look at owner, mode and mount: ls -lan %s; findmnt -T %s",
+			    dir, dir);
 	return r;
 }
 
@@ -92,16 +94,38 @@ int db_check_room(const char *dir, uint64_t need, struct report *report)
 	return -ENOSPC;
 }
 
-int db_grow(MDB_env *env, uint64_t ahead)
+static uint64_t db_used(MDB_env *env)
 {
 	MDB_envinfo info;
 	MDB_stat stat;
-	uint64_t used;
-	uint64_t size;
 
 	(void)mdb_env_info(env, &info); /* fail only for a NULL */
 	(void)mdb_env_stat(env, &stat);
-	used = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+	return ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+}
+
+int db_fill_up(MDB_env *env)
+{
+	uint64_t used = db_used(env);
+	struct stat st;
+	mdb_filehandle_t fd;
+
+	(void)mdb_env_get_fd(env, &fd); /* fails only for a NULL */
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	/* pages that a transaction took and gave back may be missing from a whole file, too */
+	if ((uint64_t)st.st_size < used && ftruncate(fd, (off_t)used) < 0)
+		return -errno;
+	return 0;
+}
+
+int db_grow(MDB_env *env, uint64_t ahead)
+{
+	uint64_t used = db_used(env);
+	MDB_envinfo info;
+	uint64_t size;
+
+	(void)mdb_env_info(env, &info); /* fails only for a NULL */
 	size = info.me_mapsize;
 	if (size - used >= ahead)
 		return 0;

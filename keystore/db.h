@@ -39,6 +39,10 @@ must_check int db_check_disk(int fd, struct report *report);
  * middle, and call it EIO. */
 must_check int db_check_room(const char *dir, uint64_t need, struct report *report);
 
+/* Right after opening: makes up for the end of a file that was cut short. Touching it would be
+ * SIGBUS; zeros are pages that LMDB and the seals refuse. */
+must_check int db_fill_up(MDB_env *env);
+
 /* Grows the map when less than AHEAD bytes of it are left. No transaction may be open. */
 must_check int db_grow(MDB_env *env, uint64_t ahead);
 

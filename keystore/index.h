@@ -37,7 +37,7 @@ DEFINE_CLEANUP(struct index_reader, index_reader_free)
  * One lookup in a read transaction of its own. Opens the files when they have appeared or were
  * replaced. -ENOENT: the index is whole and has no such login. Anything else is trouble, to be
  * answered "try later": -EAGAIN no index yet or not built yet, -EBADMSG not sealed with these
- * keys, -EACCES, -EIO...
+ * keys, -EROFS the lock file cannot be written, -EACCES, -EIO...
  */
 must_check int index_get(struct index_reader *r, const char *login, struct verifier_entry *ret);
 
@@ -65,27 +65,32 @@ void index_writer_close(
 DEFINE_CLEANUP(struct index_writer, index_writer_close)
 #define cleanup_index_writer cleanup_(index_writer_closep)
 
-/* 0 and the store transaction it reflects; -EAGAIN when it has to be rebuilt. */
+/* 0 and the store transaction it reflects; -EAGAIN when it has to be rebuilt: never built, or
+ * changes were dropped since. */
 must_check int index_writer_txid(struct index_writer *w, uint64_t *ret);
 
 /*
  * Changes gather in one transaction until index_commit(); at most INDEX_BATCH_MAX: -E2BIG.
  * Replaces what LOGIN had. During a rebuild they go to both tables. Removing a login that is
- * not there is no failure. -EINVAL for an entry without versions or with too many.
+ * not there is no failure. -EINVAL for an entry without versions or with too many. -ESTALE: the
+ * files were replaced or removed; opening or rebuilding makes them anew.
  */
 must_check int index_put(struct index_writer *w, const char *login,
 			 const struct verifier_entry *entry);
 must_check int index_remove(struct index_writer *w, const char *login);
 
 /* Durable when it returns 0, and seen by every lookup that starts afterwards. TXID: the store
- * transaction that the index reflects from now on. */
+ * transaction that the index reflects from now on. A failure drops the changes. */
 must_check int index_commit(struct index_writer *w, uint64_t txid, struct report *report);
+/* Drops the changes, and with them a rebuild that is under way. What is committed afterwards
+ * takes effect, but the index keeps its old store transaction until it is rebuilt. */
 void index_abort(struct index_writer *w);
 
 /*
  * A whole rebuild: begin; then, any number of times, rebuild_put() up to INDEX_BATCH_MAX and
  * rebuild_flush(); then finish. Between flushes put/remove/commit work as ever, and win over
- * rebuild_put() for the same login. A rebuild that was cut off starts anew at begin.
+ * rebuild_put() for the same login. A rebuild that was cut off starts anew at begin. After
+ * -EBADMSG on the way the files are damaged: one more begin makes them anew.
  */
 must_check int index_rebuild_begin(struct index_writer *w, struct report *report);
 must_check int index_rebuild_put(struct index_writer *w, const char *login,

@@ -74,16 +74,30 @@ static int open_tables(struct index_reader *r)
 
 static int open_env(struct index_reader *r)
 {
+	int dead;
 	int rc = mdb_env_create(&r->db);
 
 	if (rc == 0)
 		rc = mdb_env_set_maxdbs(r->db, 3);
 	if (rc == 0)
 		rc = mdb_env_open(r->db, r->dir, MDB_RDONLY | MDB_NOTLS, 0);
+	/* the places of doors that were killed, which the vault may not be there to clear */
+	if (rc == 0)
+		rc = mdb_reader_check(r->db, &dead);
 	/* between the making of the file and the first transaction in it */
 	if (rc == ENOENT || rc == MDB_INVALID)
 		return -EAGAIN;
 	return db_error(rc);
+}
+
+/* On a read-only mount LMDB goes on without its lock file and says nothing: the vault would not
+ * know of our lookups, and write over what they read. */
+static int check_locked(struct index_reader *r)
+{
+	MDB_envinfo info;
+
+	(void)mdb_env_info(r->db, &info); /* fails only for a NULL */
+	return info.me_numreaders > 0 ? 0 : -EROFS;
 }
 
 static int open_db(struct index_reader *r, const struct stat *st)
@@ -95,6 +109,8 @@ static int open_db(struct index_reader *r, const struct stat *st)
 		n = open_tables(r);
 	if (n == 0)
 		n = db_error(mdb_txn_begin(r->db, NULL, MDB_RDONLY, &r->txn));
+	if (n == 0)
+		n = check_locked(r);
 	if (n < 0) {
 		close_db(r);
 		return n;

@@ -25,6 +25,8 @@ struct index_writer {
 	unsigned changes;
 	int failed;	 /* a failure that spoils the pending transaction */
 	bool rebuilding; /* the other table is being filled */
+	bool damaged;	 /* LMDB met bytes that it did not write */
+	bool behind;	 /* changes were dropped: only a rebuild makes it the store's image */
 	struct index_meta meta;
 };
 
@@ -76,7 +78,9 @@ static int open_env(struct index_writer *w)
 		rc = mdb_env_open(w->db, w->dir, MDB_NOTLS, DATA_MODE);
 	if (rc == 0)
 		rc = mdb_reader_check(w->db, &dead);
-	r = rc ? db_error(rc) : open_tables(w);
+	r = rc ? db_error(rc) : db_fill_up(w->db);
+	if (r == 0)
+		r = open_tables(w);
 	if (r < 0)
 		close_env(w);
 	return r;
@@ -92,10 +96,12 @@ static int start_anew(struct index_writer *w)
 {
 	static const char *const names[] = { "data.mdb", "lock.mdb" };
 	char path[PATH_MAX];
+	int r;
 
+	r = fs_make_dirs(w->dir, DIR_MODE);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		int r = in_dir(w, names[i], path);
-
+		if (r == 0)
+			r = in_dir(w, names[i], path);
 		if (r < 0)
 			return r;
 		if (unlink(path) < 0 && errno != ENOENT)
@@ -199,12 +205,14 @@ void index_writer_close(struct index_writer *w)
 
 int index_writer_txid(struct index_writer *w, uint64_t *ret)
 {
-	if (!w->meta.complete)
+	if (!w->meta.complete || w->behind)
 		return -EAGAIN;
 	*ret = w->meta.txid;
 	return 0;
 }
 
+/* Without what is dropped here a rebuild would end short, and later commits would claim a store
+ * transaction that the index does not reflect. */
 void index_abort(struct index_writer *w)
 {
 	if (w->txn)
@@ -212,30 +220,62 @@ void index_abort(struct index_writer *w)
 	w->txn = NULL;
 	w->changes = 0;
 	w->failed = 0;
+	w->rebuilding = false;
+	w->behind = true;
 }
 
-/* Begins the pending transaction if there is none, and counts one change in it. */
+/* -ESTALE when the file that is open is no longer the one that a door would open. */
+static int check_same_file(const struct index_writer *w)
+{
+	mdb_filehandle_t fd;
+	char path[PATH_MAX];
+	struct stat there;
+	struct stat here;
+	int r = in_dir(w, "data.mdb", path);
+
+	if (r < 0)
+		return r;
+	(void)mdb_env_get_fd(w->db, &fd); /* fails only for a NULL */
+	if (fstat(fd, &here) < 0)
+		return -errno;
+	if (stat(path, &there) < 0)
+		return errno == ENOENT ? -ESTALE : -errno;
+	return here.st_ino == there.st_ino && here.st_dev == there.st_dev ? 0 : -ESTALE;
+}
+
+/* Begins the pending transaction if there is none. */
+static int begin_txn(struct index_writer *w)
+{
+	int r;
+
+	if (w->txn)
+		return 0;
+	if (!w->db)
+		return -ESTALE; /* making it anew has failed */
+	r = check_same_file(w);
+	if (r == 0)
+		r = db_grow(w->db, MAP_AHEAD);
+	return r < 0 ? r : db_error(mdb_txn_begin(w->db, NULL, 0, &w->txn));
+}
+
+/* Counts one change in the pending transaction. */
 static int pend(struct index_writer *w)
 {
 	int r;
 
 	if (w->changes >= INDEX_BATCH_MAX)
 		return -E2BIG;
-	if (!w->txn) {
-		r = db_grow(w->db, MAP_AHEAD);
-		if (r == 0)
-			r = db_error(mdb_txn_begin(w->db, NULL, 0, &w->txn));
-		if (r < 0)
-			return r;
-	}
-	w->changes++;
-	return 0;
+	r = begin_txn(w);
+	if (r == 0)
+		w->changes++;
+	return r;
 }
 
 static int keep_failure(struct index_writer *w, int r)
 {
 	if (r < 0 && !w->failed)
 		w->failed = r;
+	w->damaged |= r == -EBADMSG;
 	return r;
 }
 
@@ -337,10 +377,10 @@ static int finish(struct index_writer *w, const struct index_meta *meta, struct 
 	r = db_error(mdb_reader_check(w->db, &dead));
 	if (r == 0 && meta)
 		r = put_meta(w, meta);
+	if (r == 0)
+		r = db_error(mdb_txn_commit(steal_ptr(w->txn)));
 	if (r < 0)
 		index_abort(w);
-	else
-		r = db_error(mdb_txn_commit(steal_ptr(w->txn)));
 	w->changes = 0;
 	if (r == 0 && meta)
 		w->meta = *meta;
@@ -350,14 +390,15 @@ static int finish(struct index_writer *w, const struct index_meta *meta, struct 
 /* For what changes META alone. */
 static int ensure_txn(struct index_writer *w, struct report *report)
 {
-	int r;
+	int r = begin_txn(w);
 
-	if (w->txn)
-		return 0;
-	r = db_grow(w->db, MAP_AHEAD);
-	if (r == 0)
-		r = db_error(mdb_txn_begin(w->db, NULL, 0, &w->txn));
-	return db_report(report, r, "cannot change", w->dir);
+	(void)db_report(report, r, "cannot change", w->dir);
+	if (r == -ESTALE)
+		report_hint(report,
+			    "the files in %s were replaced or removed: "
+			    "systemctl restart rotated",
+			    w->dir);
+	return r;
 }
 
 int index_commit(struct index_writer *w, uint64_t txid, struct report *report)
@@ -365,21 +406,25 @@ int index_commit(struct index_writer *w, uint64_t txid, struct report *report)
 	struct index_meta meta = w->meta;
 	int r = ensure_txn(w, report);
 
-	if (r < 0)
+	if (r < 0) {
+		index_abort(w);
 		return r;
-	meta.txid = txid;
+	}
+	/* the old number stays, so that the next start sees that a rebuild is due */
+	if (!w->behind)
+		meta.txid = txid;
 	return finish(w, &meta, report);
 }
 
 /* ---- rebuilding ---- */
 
-int index_rebuild_begin(struct index_writer *w, struct report *report)
+/* Empties the table to be filled, or both, with META, so that one of another keystore gives way
+ * to "not built yet". */
+static int begin_rebuild(struct index_writer *w, struct report *report)
 {
-	struct index_meta meta;
-	int r;
+	const struct index_meta meta = w->meta;
+	int r = ensure_txn(w, report);
 
-	w->rebuilding = false;
-	r = ensure_txn(w, report);
 	if (r == 0)
 		r = keep_failure(w, db_error(mdb_drop(w->txn, other(w), 0)));
 	if (r == 0 && !w->meta.complete)
@@ -388,9 +433,26 @@ int index_rebuild_begin(struct index_writer *w, struct report *report)
 		index_abort(w);
 		return db_report(report, r, "cannot rebuild", w->dir);
 	}
-	/* with META, so that one of another keystore gives way to "not built yet" */
-	meta = w->meta;
-	r = finish(w, &meta, report);
+	return finish(w, &meta, report);
+}
+
+int index_rebuild_begin(struct index_writer *w, struct report *report)
+{
+	int r = w->damaged ? -EBADMSG : begin_rebuild(w, report);
+
+	if (r == -EBADMSG || r == -ESTALE) {
+		/* damaged where opening did not look, or not there any more */
+		index_abort(w);
+		close_env(w);
+		w->meta = (struct index_meta){ .complete = false };
+		w->damaged = false;
+		r = start_anew(w);
+		if (r < 0)
+			return db_report(report, r, "cannot make anew", w->dir);
+		r = set_modes(w, report);
+		if (r == 0)
+			r = begin_rebuild(w, report);
+	}
 	w->rebuilding = r == 0;
 	return r;
 }
@@ -441,7 +503,9 @@ int index_rebuild_finish(struct index_writer *w, uint64_t txid, struct report *r
 		return db_report(report, r, "cannot rebuild", w->dir);
 	}
 	r = finish(w, &meta, report);
-	if (r == 0)
-		w->rebuilding = false;
-	return r;
+	if (r < 0)
+		return r;
+	w->rebuilding = false;
+	w->behind = false;
+	return 0;
 }

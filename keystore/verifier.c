@@ -159,7 +159,7 @@ int verifier_make(const struct verifier_keys *keys, const char *login, uint32_t 
 
 /* ---- checking ---- */
 
-static bool entry_usable(const struct verifier_entry *e, uint64_t now)
+bool verifier_entry_usable(const struct verifier_entry *e, uint64_t now)
 {
 	return !(e->flags & (VERIFIER_DISABLED | VERIFIER_DECOY)) && now >= e->not_before &&
 	       now < e->not_after;
@@ -178,11 +178,11 @@ uint32_t verifier_entry_check_password(const struct verifier_keys *keys, const c
 
 		make_tag(keys, login, v->number, password, tag);
 		same = sodium_memcmp(tag, v->tag, sizeof(tag)) == 0;
-		/* an unused place has number 0, which no caller takes for a match */
-		found |= v->number & (0U - (uint32_t)(same && i < entry->count));
+		/* the first match alone: two numbers in one would be a third */
+		found |= v->number & (0U - (uint32_t)(same & (i < entry->count) & !found));
 	}
 	sodium_memzero(tag, sizeof(tag));
-	return entry_usable(entry, now) ? found : 0;
+	return verifier_entry_usable(entry, now) ? found : 0;
 }
 
 void verifier_decoy(const struct verifier_keys *keys, const char *login,

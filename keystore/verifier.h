@@ -83,6 +83,9 @@ must_check uint32_t verifier_entry_check_password(const struct verifier_keys *ke
 						  const struct verifier_entry *entry,
 						  const struct secret *password, uint64_t now);
 
+/* False for a decoy, a disabled entry, and one out of its time at NOW. */
+bool verifier_entry_usable(const struct verifier_entry *entry, uint64_t now);
+
 /* The entry that an unknown LOGIN gets: always the same for it, of the same shape as a real
  * one, with the flag VERIFIER_DECOY. */
 void verifier_decoy(const struct verifier_keys *keys, const char *login,

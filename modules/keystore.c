@@ -55,16 +55,19 @@ bool keystore_backend_has_keys(const struct keystore_backend *b)
 int keystore_backend_set_keys(struct keystore_backend *b, const uint8_t *blob, size_t len)
 {
 	cleanup_verifier_keys struct verifier_keys *keys = NULL;
+	struct index_reader *reader;
 	int r;
 
 	r = verifier_keys_from_blob(blob, len, &keys);
 	if (r < 0)
 		return r;
-	/* One reader at a time: LMDB must not have a directory open twice in a process. */
-	keystore_backend_drop_keys(b);
-	r = index_reader_new(b->dir, keys, &b->reader);
+	r = index_reader_new(b->dir, keys, &reader);
 	if (r < 0)
 		return r;
+	/* The new reader has opened nothing yet: LMDB must not have a directory open twice in a
+	 * process. */
+	keystore_backend_drop_keys(b);
+	b->reader = reader;
 	b->keys = steal_ptr(keys);
 	return 0;
 }
@@ -120,12 +123,6 @@ static void ask_password(void *context, const char *login, const struct secret *
 	*ret = answer;
 }
 
-static bool is_usable(const struct verifier_entry *e, uint64_t now)
-{
-	return !(e->flags & (VERIFIER_DISABLED | VERIFIER_DECOY)) && e->count > 0 &&
-	       now >= e->not_before && now < e->not_after;
-}
-
 /* A login that may not log in now gets the decoy too: its own verifier would let it. */
 static void ask_verifier(void *context, const char *login, struct identity_answer *ret)
 {
@@ -134,7 +131,8 @@ static void ask_verifier(void *context, const char *login, struct identity_answe
 	struct verifier_entry entry;
 
 	answer.verdict = fetch(b, login, &entry);
-	if (answer.verdict == IDENTITY_OK && !is_usable(&entry, clock_now(&b->clock).wall)) {
+	if (answer.verdict == IDENTITY_OK &&
+	    !verifier_entry_usable(&entry, clock_now(&b->clock).wall)) {
 		answer.verdict = IDENTITY_REJECT;
 		verifier_decoy(b->keys, login, &entry);
 	}

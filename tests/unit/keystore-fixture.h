@@ -7,9 +7,12 @@
 #include "tests/unit/unit.h"
 
 #include <limits.h>
+#include <sched.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
 
 #include "base/bytes.h"
 #include "keystore/keystore.h"
@@ -201,6 +204,45 @@ static inline void fixture_remove(struct keystore *ks, const char *name)
 	assert_int_equal(keystore_begin(ks, &txn, &report), 0);
 	assert_int_equal(keystore_remove(txn, &id, "revoked by hand"), 0);
 	assert_int_equal(keystore_commit(txn, NULL, &report), 0);
+}
+
+/* ---- disks ---- */
+
+enum { FIXTURE_SKIPPED = 77 };
+
+/* Runs RUN in a child with mounts of its own, which root alone may make. */
+static inline void fixture_in_namespace(struct fixture *f, int (*run)(struct fixture *f))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (unshare(CLONE_NEWNS) < 0 ||
+		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+			_exit(FIXTURE_SKIPPED);
+		_exit(run(f));
+	}
+	assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == FIXTURE_SKIPPED)
+		skip();
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* For RUN, which returns 0 when all is well. */
+#define EXPECT(c)                                                                              \
+	do {                                                                                   \
+		if (!(c)) {                                                                    \
+			print_error("%s:%d: %s\n", __FILE__, __LINE__, #c);                    \
+			return 1;                                                              \
+		}                                                                              \
+	} while (0)
+
+static inline int fixture_read_only(const char *path)
+{
+	if (mount(path, path, NULL, MS_BIND, NULL) < 0)
+		return -1;
+	return mount(NULL, path, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL);
 }
 
 #endif

@@ -479,6 +479,170 @@ static void entries_out_of_bounds_are_refused(void **state)
 		assert_int_equal(index_put(w, "a", &good), i < INDEX_BATCH_MAX ? 0 : -E2BIG);
 }
 
+/* Else a login that was revoked, and not taken out, would stay when a later change is. */
+static void what_was_dropped_is_due_until_a_rebuild(void **state)
+{
+	cleanup_verifier_keys struct verifier_keys *keys = make_keys(1);
+	struct index_writer *w = open_writer(*state, keys);
+	struct verifier_entry e = make_entry(keys, "billing.7", "secret", 7);
+	uint64_t txid = 0;
+
+	build(w, "billing.7", &e, 5);
+	assert_int_equal(index_remove(w, "billing.7"), 0);
+	index_abort(w);
+	assert_int_equal(index_writer_txid(w, &txid), -EAGAIN);
+	/* the next change takes effect, and does not hide that one is missing */
+	assert_int_equal(index_put(w, "other.1", &e), 0);
+	assert_int_equal(index_commit(w, 7, NULL), 0);
+	assert_int_equal(get_in_child(*state, keys, "other.1"), 7);
+	assert_int_equal(index_writer_txid(w, &txid), -EAGAIN);
+	index_writer_close(w);
+	w = open_writer(*state, keys);
+	assert_int_equal(index_writer_txid(w, &txid), 0);
+	assert_true(txid == 5);
+	build(w, "other.1", &e, 7);
+	assert_int_equal(index_writer_txid(w, &txid), 0);
+	assert_true(txid == 7);
+	assert_int_equal(get_in_child(*state, keys, "billing.7"), -ENOENT);
+	index_writer_close(w);
+}
+
+static void a_rebuild_that_lost_a_part_does_not_end(void **state)
+{
+	cleanup_verifier_keys struct verifier_keys *keys = make_keys(1);
+	cleanup_index_writer struct index_writer *w = open_writer(*state, keys);
+	struct verifier_entry e = make_entry(keys, "billing.7", "secret", 7);
+
+	build(w, "billing.7", &e, 5);
+	assert_int_equal(index_rebuild_begin(w, NULL), 0);
+	assert_int_equal(index_rebuild_put(w, "billing.7", &e), 0);
+	index_abort(w);
+	assert_int_equal(index_rebuild_finish(w, 6, NULL), -EINVAL);
+	assert_int_equal(get_in_child(*state, keys, "billing.7"), 7);
+	build(w, "billing.7", &e, 6);
+	assert_int_equal(get_in_child(*state, keys, "billing.7"), 7);
+}
+
+static int rebuild(struct index_writer *w, const struct verifier_entry *e)
+{
+	int r = index_rebuild_begin(w, NULL);
+
+	if (r == 0)
+		r = index_rebuild_put(w, "billing.7", e);
+	return r < 0 ? r : index_rebuild_finish(w, 9, NULL);
+}
+
+static int rebuild_in_child(struct fixture *f, const struct verifier_keys *keys)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		const struct index_options options = { .keys = keys, .group = (gid_t)-1 };
+		struct verifier_entry e = make_entry(keys, "billing.7", "secret", 7);
+		struct index_writer *w = NULL;
+		char dir[PATH_MAX];
+		int r;
+
+		fixture_path(f, "index", dir);
+		if (index_writer_open(dir, &options, &w, NULL) < 0)
+			_exit(1);
+		r = rebuild(w, &e);
+		if (r == -EBADMSG)
+			r = rebuild(w, &e);
+		index_writer_close(w);
+		_exit(r == 0 ? 0 : 2);
+	}
+	assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+	return status;
+}
+
+static void an_index_damaged_anywhere_can_be_rebuilt(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_verifier_keys struct verifier_keys *keys = make_keys(1);
+	char script[256];
+	char path[PATH_MAX];
+	struct stat st;
+
+	assert_int_equal(rebuild_in_child(f, keys), 0);
+	fixture_shell(f, "cp -rp index whole");
+	fixture_path(f, "index/data.mdb", path);
+	assert_int_equal(stat(path, &st), 0);
+	for (off_t size = 0; size < st.st_size; size += 1000) {
+		fixture_shell(f, "rm -r index && cp -rp whole index");
+		assert_int_equal(truncate(path, size), 0);
+		assert_int_equal(rebuild_in_child(f, keys), 0);
+		assert_int_equal(get_in_child(f, keys, "billing.7"), 7);
+	}
+	for (off_t page = 0; page < st.st_size / 4096; page++) {
+		(void)snprintf(script, sizeof(script),
+			       "rm -r index && cp -rp whole index && dd if=/dev/zero "
+			       "of=index/data.mdb bs=4096 count=1 seek=%d conv=notrunc "
+			       "2>/dev/null",
+			       (int)page);
+		fixture_shell(f, script);
+		assert_int_equal(rebuild_in_child(f, keys), 0);
+		assert_int_equal(get_in_child(f, keys, "billing.7"), 7);
+	}
+}
+
+static void a_writer_notices_that_its_files_are_gone(void **state)
+{
+	cleanup_verifier_keys struct verifier_keys *keys = make_keys(1);
+	cleanup_index_writer struct index_writer *w = open_writer(*state, keys);
+	struct verifier_entry e = make_entry(keys, "billing.7", "secret", 7);
+	struct report report = { 0 };
+
+	build(w, "billing.7", &e, 5);
+	fixture_shell(*state, "rm -r index");
+	assert_int_equal(index_remove(w, "billing.7"), -ESTALE);
+	assert_int_equal(index_commit(w, 6, &report), -ESTALE);
+	assert_true(report.what[0] && report.hint[0]);
+	build(w, "billing.7", &e, 7);
+	assert_int_equal(get_in_child(*state, keys, "billing.7"), 7);
+}
+
+/* LMDB has places for 126 readers, and does not clear them by itself. */
+static void doors_that_are_killed_leave_no_place_taken(void **state)
+{
+	cleanup_verifier_keys struct verifier_keys *keys = make_keys(1);
+	struct index_writer *w = open_writer(*state, keys);
+	struct verifier_entry e = make_entry(keys, "billing.7", "secret", 7);
+	struct server s;
+
+	build(w, "billing.7", &e, 5);
+	index_writer_close(w);
+	/* another one lives, so that nobody finds the lock file unused and makes it anew */
+	s = start_server(*state, keys);
+	assert_int_equal(ask_server(&s, "billing.7"), 7);
+	/* get_in_child() does not close what it opened */
+	for (int i = 0; i < 130; i++)
+		assert_int_equal(get_in_child(*state, keys, "billing.7"), 7);
+	stop_server(&s);
+}
+
+static int read_from_read_only(struct fixture *f)
+{
+	cleanup_verifier_keys struct verifier_keys *keys = make_keys(1);
+	struct index_writer *w = open_writer(f, keys);
+	struct verifier_entry e = make_entry(keys, "billing.7", "secret", 7);
+	char dir[PATH_MAX];
+
+	build(w, "billing.7", &e, 5);
+	index_writer_close(w);
+	fixture_path(f, "index", dir);
+	if (fixture_read_only(dir) < 0)
+		return FIXTURE_SKIPPED;
+	EXPECT(get_in_child(f, keys, "billing.7") == -EROFS);
+	return 0;
+}
+
+static void a_reader_that_cannot_lock_does_not_read(void **state)
+{
+	fixture_in_namespace(*state, read_from_read_only);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -497,6 +661,12 @@ int main(void)
 		TEST(only_the_doors_group_can_read),
 		TEST(a_reader_killed_in_a_transaction_does_not_bloat_the_file),
 		TEST(entries_out_of_bounds_are_refused),
+		TEST(what_was_dropped_is_due_until_a_rebuild),
+		TEST(a_rebuild_that_lost_a_part_does_not_end),
+		TEST(an_index_damaged_anywhere_can_be_rebuilt),
+		TEST(a_writer_notices_that_its_files_are_gone),
+		TEST(doors_that_are_killed_leave_no_place_taken),
+		TEST(a_reader_that_cannot_lock_does_not_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

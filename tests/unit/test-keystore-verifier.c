@@ -173,6 +173,18 @@ static void keys_and_versions_survive_being_bytes(void **state)
 	assert_int_equal(verifier_version_decode(bytes, sizeof(bytes), &v), -EBADMSG);
 }
 
+static void a_password_of_two_versions_is_told_as_one(void **state)
+{
+	cleanup_verifier_keys struct verifier_keys *keys = make_keys(1);
+	struct verifier_entry e = make_entry(keys, "billing", "secret", 2);
+	const struct verifier_entry older = make_entry(keys, "billing", "secret", 1);
+
+	(void)state;
+	e.versions[1] = older.versions[0];
+	e.count = 2;
+	assert_int_equal(check(keys, "billing", &e, "secret"), 2);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -184,6 +196,7 @@ int main(void)
 		TEST(the_scram_keys_are_those_of_rfc_7677),
 		TEST(verifiers_are_made_of_ascii_only),
 		TEST(keys_and_versions_survive_being_bytes),
+		TEST(a_password_of_two_versions_is_told_as_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
