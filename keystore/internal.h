@@ -75,6 +75,8 @@ must_check int state_check(struct keystore *ks, struct report *report);
 /* store.c */
 /* The active or the wanted epoch of a record's tier; NULL when it is sealed or unknown. */
 const struct epoch *store_epoch(const struct keystore *ks, const struct record_header *h);
+/* Wipes what opening a value of LEN bytes, of any length, may have left in scratch. */
+void store_wipe_scratch(struct keystore *ks, size_t len);
 /* The newest entry of HASH in hist, or -ENOENT. RET_KEY has RECORD_KEY_MAX bytes. */
 must_check int store_newest_hist(struct keystore *ks, MDB_txn *txn, const uint8_t *hash,
 				 uint8_t *ret_key, struct span *ret_value);

@@ -202,14 +202,6 @@ int keyring_decode(struct span file, struct keyring_file *ret)
 	return 0;
 }
 
-static void append_be16(struct buf *out, size_t v)
-{
-	uint8_t b[2];
-
-	store_be16(b, (uint16_t)v);
-	buf_append(out, b, sizeof(b));
-}
-
 static void encode_params(const struct keyring_slot *s, struct buf *out)
 {
 	switch (s->info.type) {
@@ -237,7 +229,7 @@ void keyring_encode_slot_head(const struct keyring_slot *slot, struct buf *out)
 	buf_append_byte(out, (uint8_t)slot->info.tiers);
 	buf_append(out, slot->info.id, KEYSTORE_SLOT_ID_LEN);
 	buf_append_be64(out, slot->info.created);
-	append_be16(out, params_len(slot->info.type));
+	buf_append_be16(out, (uint16_t)params_len(slot->info.type));
 	encode_params(slot, out);
 }
 
@@ -248,12 +240,12 @@ void keyring_encode_head(const struct keyring *ring, struct buf *out, size_t *re
 	buf_append(out, ring->store_id, STORE_ID_LEN);
 	buf_append_be64(out, ring->generation);
 	*ret_slots = out->len;
-	append_be16(out, ring->slot_count);
+	buf_append_be16(out, ring->slot_count);
 	for (size_t i = 0; i < ring->slot_count; i++) {
 		const struct keyring_slot *s = &ring->slots[i];
 
 		keyring_encode_slot_head(s, out);
-		append_be16(out, keyring_wrapped_len(&s->info));
+		buf_append_be16(out, (uint16_t)keyring_wrapped_len(&s->info));
 		buf_append(out, s->wrapped, keyring_wrapped_len(&s->info));
 		buf_append(out, s->commit, KEYRING_COMMIT_LEN);
 	}

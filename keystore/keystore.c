@@ -158,6 +158,7 @@ int keystore_db_open(struct keystore *ks, bool create, struct report *report)
 {
 	int dead;
 	int rc;
+	int r;
 
 	rc = mdb_env_create(&ks->db);
 	if (rc == 0)
@@ -169,10 +170,12 @@ int keystore_db_open(struct keystore *ks, bool create, struct report *report)
 		rc = mdb_env_open(ks->db, ks->store_dir, MDB_NOTLS, FILE_MODE);
 	if (rc == 0)
 		rc = mdb_reader_check(ks->db, &dead);
-	if (rc)
-		return db_report(report, db_error(rc), "cannot open", ks->store_dir);
-	return db_report(report, open_tables(ks, create ? MDB_CREATE : 0), "cannot open",
-			 ks->store_dir);
+	r = rc ? db_error(rc) : db_fill_up(ks->db);
+	if (r == 0)
+		r = open_tables(ks, create ? MDB_CREATE : 0);
+	if (r == -ENOENT) /* a table: the file was emptied */
+		r = -EBADMSG;
+	return db_report(report, r, "cannot open", ks->store_dir);
 }
 
 static int check_files(struct keystore *ks, struct report *report)
@@ -225,6 +228,7 @@ int keystore_open(const char *dir, const struct keystore_env *env, struct keysto
 static int clear_leftover(struct keystore *ks, struct report *report)
 {
 	MDB_stat stat = { 0 };
+	MDB_stat graves = { 0 };
 	cleanup_db_txn MDB_txn *txn = NULL;
 	int r;
 
@@ -236,11 +240,13 @@ static int clear_leftover(struct keystore *ks, struct report *report)
 	r = db_error(mdb_txn_begin(ks->db, NULL, MDB_RDONLY, &txn));
 	if (r == 0)
 		r = db_error(mdb_stat(txn, ks->cur, &stat));
+	if (r == 0)
+		r = db_error(mdb_stat(txn, ks->hist, &graves));
 	if (r < 0)
 		return db_report(report, r, "cannot read", ks->store_dir);
 	mdb_txn_abort(steal_ptr(txn));
 	mdb_env_close(steal_ptr(ks->db));
-	if (stat.ms_entries) {
+	if (stat.ms_entries || graves.ms_entries) {
 		(void)report_set(report, -EEXIST, "%s holds a store whose keyring is missing",
 				 ks->dir);
 		report_hint(report, "put back %s/keyring, or move %s away", ks->dir, ks->dir);
@@ -257,8 +263,7 @@ static int prepare_dir(struct keystore *ks, struct report *report)
 	int r = fs_make_dirs(ks->dir, DIR_MODE);
 
 	if (r < 0)
-		return report_set(report, r, "cannot make %s: %s", ks->dir,
-				  strerrordesc_np(-r));
+		return db_report(report, r, "cannot make", ks->dir);
 	r = open_dir(ks, report);
 	if (r < 0)
 		return r;
@@ -272,8 +277,7 @@ static int prepare_dir(struct keystore *ks, struct report *report)
 	if (r < 0)
 		return r;
 	if (mkdirat(ks->dirfd, STORE_NAME, STORE_MODE) < 0 && errno != EEXIST)
-		return report_set(report, -errno, "cannot make %s: %s", ks->store_dir,
-				  strerrordesc_np(errno));
+		return db_report(report, -errno, "cannot make", ks->store_dir);
 	return keystore_check_file(ks->dirfd, ks->dir, STORE_NAME, report);
 }
 
@@ -343,6 +347,15 @@ static int make_slots(struct keystore *ks, const struct making *m,
 	return 0;
 }
 
+/* LMDB syncs what it writes but not the names of the files that it makes. */
+static int sync_store_dir(const struct keystore *ks)
+{
+	cleanup_close int fd =
+		openat(ks->dirfd, STORE_NAME, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
 /* The keyring last: until it is there, there is no keystore. */
 static int write_files(struct keystore *ks, struct report *report)
 {
@@ -353,9 +366,12 @@ static int write_files(struct keystore *ks, struct report *report)
 	r = keystore_db_open(ks, true, report);
 	if (r < 0)
 		return r;
+	r = sync_store_dir(ks);
+	if (r < 0)
+		return db_report(report, r, "cannot sync", ks->store_dir);
 	r = fs_replace(ks->dirfd, ANCHOR_NAME, anchor, sizeof(anchor), FILE_MODE);
 	if (r < 0)
-		return report_set(report, r, "%s/anchor: %s", ks->dir, strerrordesc_np(-r));
+		return db_report(report, r, "cannot write the anchor in", ks->dir);
 	ks->health = KEYSTORE_HEALTHY;
 	r = txn_commit_empty(ks, report);
 	if (r < 0)
@@ -365,9 +381,7 @@ static int write_files(struct keystore *ks, struct report *report)
 		r = keyring_encode(&ks->file.ring, ks->auth, ks->issuer, &ks->rng, &file);
 	if (r == 0)
 		r = fs_replace(ks->dirfd, KEYRING_NAME, file.data, file.len, FILE_MODE);
-	if (r < 0)
-		return report_set(report, r, "%s: %s", ks->dir, strerrordesc_np(-r));
-	return 0;
+	return db_report(report, r, "cannot write the keyring in", ks->dir);
 }
 
 static int make_recovery_text(const struct making *m, struct secret **ret)
@@ -392,9 +406,9 @@ int keystore_check_key(enum keystore_slot_type type, const struct secret *key,
 		return 0;
 	(void)report_set(report, -EINVAL, "a %s has %zu to %zu bytes",
 			 passphrase ? "passphrase" : "key file", least, most);
-	if (!passphrase)
-		report_hint(report,
-			    "(umask 077; head -c 64 /dev/urandom > FILE) makes a good one");
+	report_hint(report, passphrase ? "six random words make a good one"
+				       : "(umask 077; head -c 64 /dev/urandom > FILE) makes a "
+					 "good one");
 	return -EINVAL;
 }
 

@@ -6,8 +6,8 @@
  * One process opens a keystore at a time, from one thread. Errors that any call may return:
  *
  *	-ENOKEY		the tier that this needs is sealed
- *	-ESTALE		the store is older than its anchor or keyring: reading works, changing
- *not -EBADMSG	bytes on disk are not what this keystore wrote
+ *	-ESTALE		the store is older than its anchor or keyring: it can be read, not
+ *changed -EBADMSG	bytes on disk are not what this keystore wrote
  *	-ENOSPC, -EIO	the disk; LMDB says EIO when it is full, and the report says which it is
  */
 #ifndef KEYSTORE_KEYSTORE_H
@@ -42,6 +42,9 @@ enum {
 	KEYSTORE_SLOT_ID_LEN = 16,
 	KEYSTORE_AUDIT_LEN = 32,
 };
+
+/* The highest version that a caller may ask for; those after it are enough for ever. */
+#define KEYSTORE_VERSION_MAX ((uint64_t)INT64_MAX)
 
 /* What a keystore takes from the world. Zero-filled means: the machine's clocks and randomness,
  * Argon2id at libsodium's MODERATE. */

@@ -26,6 +26,7 @@ static void set_term(const uint8_t set_key[static SEAL_KEY_LEN],
 	(void)crypto_generichash_update(&state, value.data + value.len - SEAL_TAG_LEN,
 					SEAL_TAG_LEN);
 	(void)crypto_generichash_final(&state, out, SET_HASH_LEN);
+	sodium_memzero(&state, sizeof(state)); /* it holds set_key */
 }
 
 void set_hash_add(struct set_hash *set, const uint8_t set_key[static SEAL_KEY_LEN],

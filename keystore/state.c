@@ -175,7 +175,11 @@ int state_check(struct keystore *ks, struct report *report)
 		return r;
 	}
 	ks->health = judge(ks);
-	return state_may_change(ks, report);
+	r = state_may_change(ks, report);
+	/* commits pass over it when this fails; here it comes to light */
+	return r < 0 ? r
+		     : db_report(report, state_write_anchor(ks), "cannot write the anchor in",
+				 ks->dir);
 }
 
 enum keystore_health keystore_health(const struct keystore *ks, struct report *report)
@@ -213,7 +217,7 @@ int keystore_accept(struct keystore *ks, struct report *report)
 		return report_set(report, -ENOKEY, "the keystore is sealed");
 	r = rewrite_anchor(ks);
 	if (r < 0)
-		return report_set(report, r, "%s/anchor: %s", ks->dir, strerrordesc_np(-r));
+		return db_report(report, r, "cannot write the anchor in", ks->dir);
 	ks->health = KEYSTORE_HEALTHY;
 	/* binds META to the keyring as it is now */
 	r = txn_commit_empty(ks, report);

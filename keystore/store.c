@@ -226,6 +226,11 @@ int keystore_get_tombstone(struct keystore *ks, const struct keystore_id *id,
 	return 0;
 }
 
+void store_wipe_scratch(struct keystore *ks, size_t len)
+{
+	sodium_memzero(ks->scratch, len < RECORD_PLAIN_MAX ? len : RECORD_PLAIN_MAX);
+}
+
 static bool wanted(const struct keystore_record *rec, const char *space, const char *kind)
 {
 	return (!space || strcmp(rec->id.space, space) == 0) &&
@@ -253,7 +258,7 @@ static int visit_one(struct keystore *ks, const struct walk *w, const MDB_val *k
 		return 0;
 	if (r == 0 && wanted(&rec, w->space, w->kind))
 		r = w->visit(w->context, &rec);
-	sodium_memzero(ks->scratch, value->mv_size);
+	store_wipe_scratch(ks, value->mv_size);
 	return r;
 }
 

@@ -63,7 +63,7 @@ must_check int keystore_begin(struct keystore *ks, struct keystore_txn **ret,
 /*
  * Seals REC into its tier, replacing what the id had. VERSION 0 stands for the next one; any
  * other must be above every earlier one: -EEXIST. RET_VERSION may be NULL. -EINVAL for an id,
- * tier or length out of bounds, -E2BIG for one change too many. After a failure the
+ * tier, length or version out of bounds, -E2BIG for one change too many. After a failure the
  * transaction can still be used or dropped.
  */
 must_check int keystore_put(struct keystore_txn *txn, const struct keystore_record *rec,

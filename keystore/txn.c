@@ -181,7 +181,7 @@ static int check_put(const struct keystore_txn *txn, const struct keystore_recor
 	if (txn->changes >= KEYSTORE_TXN_MAX)
 		return -E2BIG;
 	if (!record_id_valid(&rec->id) || rec->attrs_len > KEYSTORE_ATTRS_MAX ||
-	    rec->body_len > KEYSTORE_BODY_MAX || rec->version == UINT64_MAX)
+	    rec->body_len > KEYSTORE_BODY_MAX || rec->version > KEYSTORE_VERSION_MAX)
 		return -EINVAL;
 	if (rec->tier != KEYSTORE_AUTH && rec->tier != KEYSTORE_ISSUER)
 		return -EINVAL;

@@ -346,7 +346,7 @@ static int replace_ring(struct keystore *ks, struct keyring *ring, struct report
 	if (r == 0)
 		r = write_ring(ks, &bytes);
 	if (r < 0)
-		return report_set(report, r, "%s/keyring: %s", ks->dir, strerrordesc_np(-r));
+		return db_report(report, r, "cannot write the keyring in", ks->dir);
 	r = ring_load_from(ks, KEYRING_NAME, report);
 	if (r < 0)
 		return r;
@@ -387,11 +387,16 @@ int keystore_slot_add(struct keystore *ks, enum keystore_slot_type type,
 	r = may_change_slots(ks, report);
 	if (r < 0)
 		return r;
-	if (type == KEYSTORE_SLOT_RECOVERY)
-		return report_set(report, -EINVAL, "a recovery slot is made at creation only");
-	if (ring.slot_count == KEYRING_SLOTS_MAX)
-		return report_set(report, -ENOSPC, "all %d slots are in use",
-				  KEYRING_SLOTS_MAX);
+	if (type == KEYSTORE_SLOT_RECOVERY) {
+		(void)report_set(report, -EINVAL, "a recovery slot is made at creation only");
+		report_hint(report, "add a passphrase or a key file instead");
+		return -EINVAL;
+	}
+	if (ring.slot_count == KEYRING_SLOTS_MAX) {
+		(void)report_set(report, -ENOSPC, "all %d slots are in use", KEYRING_SLOTS_MAX);
+		report_hint(report, "remove one that is not needed any more");
+		return -ENOSPC;
+	}
 	r = keystore_check_key(type, key, report);
 	if (r < 0)
 		return r;
@@ -418,6 +423,16 @@ static size_t count_type(const struct keyring *ring, enum keystore_slot_type typ
 	return n;
 }
 
+static int refuse_last(enum keystore_slot_type type, struct report *report)
+{
+	(void)report_set(report, -EPERM, "the last %s slot stays",
+			 keystore_slot_type_name(type));
+	report_hint(report, type == KEYSTORE_SLOT_PASSPHRASE
+				    ? "add another passphrase first"
+				    : "without it a forgotten passphrase would be the end");
+	return -EPERM;
+}
+
 int keystore_slot_remove(struct keystore *ks, const uint8_t id[static KEYSTORE_SLOT_ID_LEN],
 			 struct report *report)
 {
@@ -435,8 +450,7 @@ int keystore_slot_remove(struct keystore *ks, const uint8_t id[static KEYSTORE_S
 		return report_set(report, -ENOENT, "there is no such slot");
 	if (ring.slots[i].info.type != KEYSTORE_SLOT_KEY_FILE &&
 	    count_type(&ring, ring.slots[i].info.type) == 1)
-		return report_set(report, -EPERM, "the last %s slot stays",
-				  keystore_slot_type_name(ring.slots[i].info.type));
+		return refuse_last(ring.slots[i].info.type, report);
 	memmove(&ring.slots[i], &ring.slots[i + 1],
 		(ring.slot_count - i - 1U) * sizeof(ring.slots[0]));
 	ring.slot_count--;

@@ -46,7 +46,7 @@ static int check_content(struct check *c, const struct record_place *place,
 	r = record_open(place, epoch->key, value, c->ks->scratch, &content);
 	if (r == 0)
 		record_hash_id(c->ks->auth->name, &content.id, hash);
-	sodium_memzero(c->ks->scratch, value.len);
+	store_wipe_scratch(c->ks, value.len);
 	if (r < 0)
 		return bad(c, table, place->key, "does not open: it was altered or moved");
 	if (memcmp(hash, place->key.data, SEAL_HASH_LEN) != 0)
