@@ -103,13 +103,14 @@ static int ask_terminal(struct cli *c, const char *prompt, struct secret **ret)
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
 		(void)sigaddset(&held, numbers[i]);
 	(void)sigprocmask(SIG_BLOCK, &held, &old);
-	(void)fprintf(c->err, "%s: ", prompt);
-	(void)fflush(c->err);
-	/* TCSAFLUSH drops what was typed before the prompt */
-	if (tcsetattr(c->in, TCSAFLUSH, &quiet) < 0)
+	/* before the prompt: who answers it at once is not echoed, and not flushed away */
+	if (tcsetattr(c->in, TCSAFLUSH, &quiet) < 0) {
 		r = fail(c, CLI_REFUSED, "cannot turn the echo off", strerror(errno));
-	else
+	} else {
+		(void)fprintf(c->err, "%s: ", prompt);
+		(void)fflush(c->err);
 		r = take_typed_line(c, &held, ret);
+	}
 	(void)tcsetattr(c->in, TCSAFLUSH, &before);
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 	return r;
