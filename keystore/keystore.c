@@ -314,8 +314,7 @@ static int make_keys(struct keystore *ks, struct making *m, uint64_t now)
 }
 
 static int make_slots(struct keystore *ks, const struct making *m,
-		      const struct secret *passphrase, const struct secret *key_file,
-		      uint64_t now)
+		      const struct keystore_first_keys *first, uint64_t now)
 {
 	static const struct keystore_slot kinds[] = {
 		{ .type = KEYSTORE_SLOT_PASSPHRASE, .tiers = KEYSTORE_BOTH },
@@ -331,13 +330,13 @@ static int make_slots(struct keystore *ks, const struct making *m,
 		.pwhash_mem = ks->pwhash_mem,
 	};
 	const struct span keys[] = {
-		{ secret_data(passphrase), secret_len(passphrase) },
+		{ secret_data(first->passphrase), secret_len(first->passphrase) },
 		SPAN(m->recovery_sk),
-		{ key_file ? secret_data(key_file) : NULL,
-		  key_file ? secret_len(key_file) : 0 },
+		{ first->key_file ? secret_data(first->key_file) : NULL,
+		  first->key_file ? secret_len(first->key_file) : 0 },
 	};
 
-	ring->slot_count = key_file ? 3 : 2;
+	ring->slot_count = first->key_file ? 3 : 2;
 	for (size_t i = 0; i < ring->slot_count; i++) {
 		int r = keyring_slot_make(&src, &kinds[i], keys[i], &m->roots, &ring->slots[i]);
 
@@ -418,8 +417,8 @@ static void making_freep(struct making **m)
 }
 
 int keystore_create(const char *dir, const struct keystore_env *env,
-		    const struct secret *passphrase, const struct secret *key_file,
-		    struct secret **ret_recovery, struct report *report)
+		    const struct keystore_first_keys *keys, struct secret **ret_recovery,
+		    struct report *report)
 {
 	cleanup_keystore struct keystore *ks = NULL;
 	cleanup_secret struct secret *text = NULL;
@@ -427,9 +426,9 @@ int keystore_create(const char *dir, const struct keystore_env *env,
 	uint64_t now;
 	int r;
 
-	r = keystore_check_key(KEYSTORE_SLOT_PASSPHRASE, passphrase, report);
-	if (r == 0 && key_file)
-		r = keystore_check_key(KEYSTORE_SLOT_KEY_FILE, key_file, report);
+	r = keystore_check_key(KEYSTORE_SLOT_PASSPHRASE, keys->passphrase, report);
+	if (r == 0 && keys->key_file)
+		r = keystore_check_key(KEYSTORE_SLOT_KEY_FILE, keys->key_file, report);
 	if (r == 0)
 		r = new_handle(dir, env, &ks, report);
 	if (r == 0)
@@ -440,7 +439,7 @@ int keystore_create(const char *dir, const struct keystore_env *env,
 	now = clock_now(&ks->clock).wall;
 	r = m ? make_keys(ks, m, now) : -ENOMEM;
 	if (r == 0)
-		r = make_slots(ks, m, passphrase, key_file, now);
+		r = make_slots(ks, m, keys, now);
 	if (r == 0)
 		r = make_recovery_text(m, &text);
 	if (r < 0)

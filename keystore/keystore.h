@@ -59,14 +59,20 @@ struct keystore_env {
 
 /* ---- making and opening ---- */
 
+/* What the slots of a new keystore are made of; borrowed. */
+struct keystore_first_keys {
+	const struct secret *passphrase;
+	const struct secret *key_file; /* its content; NULL: no such slot */
+};
+
 /*
  * Makes a keystore in DIR (made 0711 when it is not there): a passphrase slot and a recovery
- * slot for both tiers, and, when KEY_FILE (its content) is not NULL, a slot for AUTH alone.
+ * slot for both tiers, and, when there is a key file, a slot for AUTH alone.
  * RET_RECOVERY is the text of the recovery key, to be shown once; nothing here keeps it.
  * -EEXIST when DIR holds a keystore; -EINVAL for a passphrase or key file out of bounds.
  */
 must_check int keystore_create(const char *dir, const struct keystore_env *env,
-			       const struct secret *passphrase, const struct secret *key_file,
+			       const struct keystore_first_keys *keys,
 			       struct secret **ret_recovery, struct report *report);
 
 /*

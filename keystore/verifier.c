@@ -139,20 +139,21 @@ static bool is_ascii(const struct secret *s)
 	return secret_len(s) > 0;
 }
 
-int verifier_make(const struct verifier_keys *keys, const char *login, uint32_t number,
-		  const struct secret *password, const uint8_t salt[static VERIFIER_SALT_LEN],
+int verifier_make(const struct verifier_keys *keys, const struct verifier_source *source,
 		  struct verifier_version *ret)
 {
 	uint8_t salted[VERIFIER_KEY_LEN];
 
-	if (number == 0 || !login[0] ||
-	    strnlen(login, VERIFIER_LOGIN_MAX + 1) > VERIFIER_LOGIN_MAX || !is_ascii(password))
+	if (source->number == 0 || !source->login[0] ||
+	    strnlen(source->login, VERIFIER_LOGIN_MAX + 1) > VERIFIER_LOGIN_MAX ||
+	    !is_ascii(source->password))
 		return -EINVAL;
-	*ret = (struct verifier_version){ .number = number, .iterations = VERIFIER_ITERATIONS };
-	memcpy(ret->salt, salt, VERIFIER_SALT_LEN);
-	salted_password(password, salt, VERIFIER_ITERATIONS, salted);
+	*ret = (struct verifier_version){ .number = source->number,
+					  .iterations = VERIFIER_ITERATIONS };
+	memcpy(ret->salt, source->salt, VERIFIER_SALT_LEN);
+	salted_password(source->password, source->salt, VERIFIER_ITERATIONS, salted);
 	scram_keys(salted, ret);
-	make_tag(keys, login, number, password, ret->tag);
+	make_tag(keys, source->login, source->number, source->password, ret->tag);
 	sodium_memzero(salted, sizeof(salted));
 	return 0;
 }

@@ -62,14 +62,17 @@ struct verifier_entry {
 	struct verifier_version versions[VERIFIER_VERSIONS_MAX];
 };
 
-/*
- * Makes the verifier of version NUMBER of LOGIN from its password, which must be ASCII
- * (SASLprep leaves that as it is). SALT: VERIFIER_SALT_LEN random bytes. Some 5 ms of PBKDF2.
- * -EINVAL.
- */
-must_check int verifier_make(const struct verifier_keys *keys, const char *login,
-			     uint32_t number, const struct secret *password,
-			     const uint8_t salt[static VERIFIER_SALT_LEN],
+/* What the verifier of one version is made of; borrowed. */
+struct verifier_source {
+	const char *login;
+	uint32_t number;	       /* of the version, from 1 */
+	const struct secret *password; /* ASCII, which SASLprep leaves as it is */
+	const uint8_t *salt;	       /* VERIFIER_SALT_LEN random bytes */
+};
+
+/* Some 5 ms of PBKDF2. -EINVAL for a part out of bounds. */
+must_check int verifier_make(const struct verifier_keys *keys,
+			     const struct verifier_source *source,
 			     struct verifier_version *ret);
 
 /*

@@ -114,13 +114,18 @@ int password_make(struct manager *m, const struct engine_version *v, struct pass
 	cleanup_secret struct secret *password = NULL;
 	struct verifier_version verifier;
 	uint8_t salt[VERIFIER_SALT_LEN];
+	struct verifier_source source = {
+		.login = v->name,
+		.number = v->version,
+		.salt = salt,
+	};
 	int r = generate(&password);
 
 	if (r < 0)
 		return r;
 	randombytes_buf(salt, sizeof(salt));
-	r = verifier_make(keystore_verifier_keys(m->keystore), v->name, v->version, password,
-			  salt, &verifier);
+	source.password = password;
+	r = verifier_make(keystore_verifier_keys(m->keystore), &source, &verifier);
 	if (r < 0)
 		return r;
 	verifier_version_encode(&verifier, ret->verifier);

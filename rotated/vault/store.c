@@ -106,7 +106,8 @@ static int open_index(struct manager *m, struct report *report)
 	if (index_writer_txid(m->index, &txid) == 0 && txid == keystore_txid(m->keystore))
 		return 0;
 	log_notice("the verifier index does not match the keystore: building it anew");
-	return rebuild_index(m, report);
+	r = rebuild_index(m, report);
+	return r == -EBADMSG ? rebuild_index(m, report) : r; /* it was damaged: in new files */
 }
 
 /* ---- opening the tiers ---- */

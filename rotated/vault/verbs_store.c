@@ -69,14 +69,16 @@ static int create(struct request *req, const struct secret *passphrase,
 	struct manager *m = req->m;
 	struct report *report = &req->reply.report;
 	const struct keystore_env env = { .clock = m->clock };
+	struct keystore_first_keys keys = { .passphrase = passphrase };
 	cleanup_secret struct secret *key = NULL;
 	int r = 0;
 
 	if (frame_flag(req->frame, "key_file"))
 		r = write_key_file(req, &key, report);
+	keys.key_file = key;
 	if (r == 0)
-		r = keystore_create(m->config->keystore.path, &env, passphrase, key,
-				    ret_recovery, report);
+		r = keystore_create(m->config->keystore.path, &env, &keys, ret_recovery,
+				    report);
 	if (r == 0)
 		r = store_open(m, report);
 	if (r == 0)

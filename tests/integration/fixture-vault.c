@@ -170,7 +170,8 @@ static int add(struct fixture *x, const char *login, const char *password, uint8
 		return -ENOMEM;
 	(void)snprintf(e.service, sizeof(e.service), "%s", "billing");
 	randombytes_buf(salt, sizeof(salt));
-	r = verifier_make(x->keys, login, 1, s, salt, &e.versions[0]);
+	r = verifier_make(x->keys, &(struct verifier_source){ login, 1, s, salt },
+			  &e.versions[0]);
 	if (r == 0)
 		r = index_put(x->writer, login, &e);
 	return r < 0 ? r : index_commit(x->writer, ++x->txid, NULL);

@@ -119,10 +119,11 @@ static inline struct secret *fixture_create(struct fixture *f)
 {
 	cleanup_secret struct secret *passphrase = fixture_secret(fixture_passphrase);
 	cleanup_secret struct secret *key_file = fixture_secret(fixture_key_file);
+	const struct keystore_first_keys keys = { passphrase, key_file };
 	struct secret *recovery = NULL;
 	struct report report = { 0 };
 
-	if (keystore_create(f->dir, &f->env, passphrase, key_file, &recovery, &report) < 0)
+	if (keystore_create(f->dir, &f->env, &keys, &recovery, &report) < 0)
 		fixture_fail(&report);
 	assert_non_null(recovery);
 	return recovery;

@@ -466,7 +466,9 @@ static int lock_all(struct fixture *f)
 	if (fixture_read_only(f->dir) < 0)
 		return FIXTURE_SKIPPED;
 	EXPECT(keystore_open(f->dir, &f->env, &ks, &report) == -EROFS && report.hint[0]);
-	EXPECT(keystore_create(other, &f->env, passphrase, NULL, &recovery, &report) == -EROFS);
+	EXPECT(keystore_create(other, &f->env,
+			       &(struct keystore_first_keys){ passphrase, NULL }, &recovery,
+			       &report) == -EROFS);
 	EXPECT(report.what[0] && report.hint[0]);
 	return 0;
 }

@@ -341,7 +341,10 @@ static void a_verifier_is_as_documented(void **state)
 
 	(void)state;
 	make_verifier_keys(&keys);
-	assert_int_equal(verifier_make(&keys, "billing.7", 7, password, salt, &v), 0);
+	assert_int_equal(
+		verifier_make(&keys,
+			      &(struct verifier_source){ "billing.7", 7, password, salt }, &v),
+		0);
 	cat(&b, "rotated-tag-v1", 15);
 	cat_be(&b, 7, 4);
 	cat_be(&b, 9, 4);

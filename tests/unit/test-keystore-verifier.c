@@ -109,7 +109,9 @@ static void the_scram_keys_are_those_of_rfc_7677(void **state)
 	assert_int_equal(sodium_base642bin(salt, sizeof(salt), salt_text, strlen(salt_text),
 					   NULL, NULL, NULL, sodium_base64_VARIANT_ORIGINAL),
 			 0);
-	assert_int_equal(verifier_make(keys, "user", 1, pencil, salt, &v), 0);
+	assert_int_equal(
+		verifier_make(keys, &(struct verifier_source){ "user", 1, pencil, salt }, &v),
+		0);
 	(void)crypto_auth_hmacsha256(hash, message, strlen(auth_message), v.server_key);
 	assert_string_equal(sodium_bin2base64(text, sizeof(text), hash, sizeof(hash),
 					      sodium_base64_VARIANT_ORIGINAL),
@@ -137,11 +139,21 @@ static void verifiers_are_made_of_ascii_only(void **state)
 	struct verifier_version v;
 
 	(void)state;
-	assert_int_equal(verifier_make(keys, "a", 1, umlaut, salt, &v), -EINVAL);
-	assert_int_equal(verifier_make(keys, "a", 1, control, salt, &v), -EINVAL);
-	assert_int_equal(verifier_make(keys, "a", 1, empty, salt, &v), -EINVAL);
-	assert_int_equal(verifier_make(keys, "", 1, good, salt, &v), -EINVAL);
-	assert_int_equal(verifier_make(keys, "a", 0, good, salt, &v), -EINVAL);
+	assert_int_equal(
+		verifier_make(keys, &(struct verifier_source){ "a", 1, umlaut, salt }, &v),
+		-EINVAL);
+	assert_int_equal(
+		verifier_make(keys, &(struct verifier_source){ "a", 1, control, salt }, &v),
+		-EINVAL);
+	assert_int_equal(
+		verifier_make(keys, &(struct verifier_source){ "a", 1, empty, salt }, &v),
+		-EINVAL);
+	assert_int_equal(
+		verifier_make(keys, &(struct verifier_source){ "", 1, good, salt }, &v),
+		-EINVAL);
+	assert_int_equal(
+		verifier_make(keys, &(struct verifier_source){ "a", 0, good, salt }, &v),
+		-EINVAL);
 }
 
 static void keys_and_versions_survive_being_bytes(void **state)

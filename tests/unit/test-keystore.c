@@ -315,15 +315,28 @@ static void creating_refuses_what_is_weak_or_there(void **state)
 	struct report report = { 0 };
 	struct keystore_env weak = f->env;
 
-	assert_int_equal(keystore_create(f->dir, &f->env, good, NULL, &none, &report), -EEXIST);
-	assert_int_equal(keystore_create(f->dir, &f->env, empty, NULL, &none, &report),
+	assert_int_equal(keystore_create(f->dir, &f->env,
+					 &(struct keystore_first_keys){ good, NULL }, &none,
+					 &report),
+			 -EEXIST);
+	assert_int_equal(keystore_create(f->dir, &f->env,
+					 &(struct keystore_first_keys){ empty, NULL }, &none,
+					 &report),
 			 -EINVAL);
-	assert_int_equal(keystore_create(f->dir, &f->env, good, short_key, &none, &report),
+	assert_int_equal(keystore_create(f->dir, &f->env,
+					 &(struct keystore_first_keys){ good, short_key },
+					 &none, &report),
 			 -EINVAL);
 	weak.pwhash_ops = 1;
-	assert_int_equal(keystore_create(f->dir, &weak, good, NULL, &none, &report), -EINVAL);
+	assert_int_equal(keystore_create(f->dir, &weak,
+					 &(struct keystore_first_keys){ good, NULL }, &none,
+					 &report),
+			 -EINVAL);
 	fixture_shell(f, "mv keyring away");
-	assert_int_equal(keystore_create(f->dir, &f->env, good, NULL, &none, &report), 0);
+	assert_int_equal(keystore_create(f->dir, &f->env,
+					 &(struct keystore_first_keys){ good, NULL }, &none,
+					 &report),
+			 0);
 }
 
 static void creating_never_buries_a_store_with_records(void **state)
@@ -337,7 +350,10 @@ static void creating_never_buries_a_store_with_records(void **state)
 	fixture_put(ks, "billing", KEYSTORE_AUTH, "x");
 	keystore_close(ks);
 	fixture_shell(f, "mv keyring away");
-	assert_int_equal(keystore_create(f->dir, &f->env, good, NULL, &none, &report), -EEXIST);
+	assert_int_equal(keystore_create(f->dir, &f->env,
+					 &(struct keystore_first_keys){ good, NULL }, &none,
+					 &report),
+			 -EEXIST);
 	assert_non_null(strstr(report.what, "keyring is missing"));
 }
 

@@ -26,7 +26,10 @@ static inline struct verifier_entry make_entry(const struct verifier_keys *keys,
 	cleanup_secret struct secret *secret = fixture_secret(password);
 	struct verifier_entry e = { .service = "billing", .count = 1, .not_after = USEC_NEVER };
 
-	assert_int_equal(verifier_make(keys, login, number, secret, salt, &e.versions[0]), 0);
+	assert_int_equal(verifier_make(keys,
+				       &(struct verifier_source){ login, number, secret, salt },
+				       &e.versions[0]),
+			 0);
 	return e;
 }
 
