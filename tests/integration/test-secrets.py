@@ -11,7 +11,7 @@ import os
 import re
 import sys
 
-from harness import PASSPHRASE, Results, need_programs, poll
+from harness import PASSPHRASE, Results, plain_build, poll
 from whole import Site
 
 CHUNK = 1 << 20
@@ -99,9 +99,9 @@ def private_key(site):
 
 
 def main():
-    need_programs("true")
     results = Results()
-    with Site() as site:
+    # as it is shipped: ASan keeps what was freed, and maps more than can be read
+    with Site(build=plain_build()) as site:
         site.domain("example.com", "[domain]\n[dns]\nservers = 127.0.0.1:9\n")
         site.daemons["rotated"] = site.start_vault()
         site.daemons["rotated-auth"] = site.start_door()
