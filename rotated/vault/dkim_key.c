@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rotated/vault/dkim_key.h"
 
+#include <malloc.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <sodium.h>
@@ -13,6 +15,43 @@ DEFINE_CLEANUP(PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free)
 static const unsigned bits_of[] = { [CONFIG_DKIM_KEY_RSA2048] = 2048 };
 
 _Static_assert(ARRAY_SIZE(bits_of) == CONFIG_DKIM_KEY_MAX_, "a size for every kind");
+
+static void *wiping_malloc(size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return malloc(size);
+}
+
+static void wiping_free(void *p, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	if (p)
+		explicit_bzero(p, malloc_usable_size(p));
+	free(p);
+}
+
+/* realloc() would leave the old bytes behind, so the move is made by hand. */
+static void *wiping_realloc(void *p, size_t size, const char *file, int line)
+{
+	size_t old = malloc_usable_size(p); /* 0 for NULL */
+	void *moved = size ? malloc(size) : NULL;
+
+	if (size && !moved)
+		return NULL;
+	if (moved && p)
+		memcpy(moved, p, old < size ? old : size);
+	wiping_free(p, file, line);
+	return moved;
+}
+
+int dkim_key_init(void)
+{
+	return CRYPTO_set_mem_functions(wiping_malloc, wiping_realloc, wiping_free) == 1 ?
+		       0 :
+		       -EALREADY;
+}
 
 static int export_private(const EVP_PKEY *key, struct secret **ret)
 {

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "rotated/vault/dkim_key.h"
 #include "rotated/vault/manager.h"
 
 static const char usage[] =
@@ -91,7 +92,7 @@ int main(int argc, char **argv)
 	log_open("rotated", o.level);
 	(void)umask(0022);
 	(void)signal(SIGPIPE, SIG_IGN); /* can not fail for this signal */
-	if (protect_memory() < 0 || sodium_init() < 0) {
+	if (protect_memory() < 0 || sodium_init() < 0 || dkim_key_init() < 0) {
 		log_error("memory can not be protected");
 		return 1;
 	}

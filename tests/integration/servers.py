@@ -68,6 +68,7 @@ class Bind:
         self.port = port or free_dns_port(address)
         self.folder = root.join(name)
         self.options = options
+        self.notify = "notify no;"
         self.zones = ""
         self.process = None
         os.makedirs(self.folder)
@@ -92,7 +93,7 @@ class Bind:
         conf = self.root.write(f"{self.name}/named.conf", f"""
 options {{ directory "{self.folder}"; listen-on port {self.port} {{ {self.address}; }};
 	listen-on-v6 {{ none; }}; pid-file "{self.folder}/pid";
-	session-keyfile "{self.folder}/session"; notify no; dnssec-validation no;
+	session-keyfile "{self.folder}/session"; {self.notify} dnssec-validation no;
 	{self.options or 'recursion no;'} }};
 controls {{ }};
 {self.zones}""")

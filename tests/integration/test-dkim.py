@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 
-from harness import PATIENCE, SOURCE, Results, need_programs, poll
+from harness import PATIENCE, SOURCE, Failure, Results, need_programs, poll
 from servers import Bind, dig, zone_text
 from whole import Site
 
@@ -21,7 +21,7 @@ def record(server, selector):
     """(status, [text of each TXT RR, strings joined], number of strings) as the server says."""
     said = dig(server.address, server.port, f"{selector}._domainkey.{DOMAIN}")
     status = re.search(r"status: (\w+)", said)
-    lines = re.findall(r"\sIN\s+TXT\s+(.*)", said)
+    lines = re.findall(r"\sIN\s+TXT\s+(\".*)", said)
     texts = ["".join(re.findall(r'"([^"]*)"', line)) for line in lines]
     strings = [len(re.findall(r'"[^"]*"', line)) for line in lines]
     return status and status.group(1), texts, strings
@@ -57,7 +57,10 @@ timeout = 20s
 
 
 def wait_state(site, selector, state):
-    poll(f"{selector} to be {state}", lambda: site.key_states(DOMAIN).get(selector) == state)
+    try:
+        poll(f"{selector} to be {state}", lambda: site.key_states(DOMAIN).get(selector) == state)
+    except Failure as e:
+        raise Failure(f"{e}\n{site.ctl('status').stdout}") from None
 
 
 def start_key(site):
@@ -76,7 +79,7 @@ def coming(site):
 def held_up(site):
     """Why the domain does not go on: (state, reason); None while it does."""
     shown = site.dkim(DOMAIN)
-    return (shown["state"], shown["reason"]) if shown["reason"] else None
+    return (shown["state"], shown["reason"]) if shown["state"] in ("failing", "held") else None
 
 
 def first_key(site, primary, secondary, results):
@@ -154,8 +157,7 @@ def main():
         primary.primary(DOMAIN, PAIR, POLICY)
         secondary.secondary(DOMAIN, primary)
         # the primary tells the secondary, so that in good times it follows at once
-        primary.options = (f"recursion no; notify explicit; also-notify "
-                           f"{{ 127.0.0.1 port {secondary.port}; }};")
+        primary.notify = f"notify explicit; also-notify {{ 127.0.0.1 port {secondary.port}; }};"
         primary.start()
         secondary.start()
         configure(site, key, primary.port, (primary, secondary))
