@@ -204,6 +204,21 @@ static int store(struct manager *m, const struct change *c, uint64_t *ret_txid,
 	return r;
 }
 
+/* A change that the index did not take: the index is made anew, of what is stored now. */
+static int mend_index(struct manager *m, const struct change *c, struct report *report)
+{
+	int r;
+
+	log_report(LOG_LEVEL_WARNING, report);
+	c->item->engine = c->next; /* it is stored; take_over() comes to the same */
+	r = store_rebuild_index(m, report);
+	if (r < 0)
+		return r;
+	*report = (struct report){ 0 };
+	log_notice("%s: the verifier index was built anew", c->next.id);
+	return 0;
+}
+
 /* The index follows the store. When it can not, what is in it may be too much: say so. */
 static int update_index(struct manager *m, const struct change *c, uint64_t txid,
 			struct report *report)
@@ -218,6 +233,8 @@ static int update_index(struct manager *m, const struct change *c, uint64_t txid
 	} else {
 		r = index_commit(m->index, txid, report);
 	}
+	if (r < 0)
+		r = mend_index(m, c, report);
 	if (r < 0) {
 		report_hint(report, "the change is stored; restart rotated, then try again");
 		alarm_raise(m, ALARM_INDEX, report);

@@ -55,7 +55,6 @@ int store_open(struct manager *m, struct report *report)
 
 /* ---- the verifier index ---- */
 
-/* Written whole: the store is the truth, the index its image. */
 static int rebuild_index(struct manager *m, struct report *report)
 {
 	int r = index_rebuild_begin(m->index, report);
@@ -77,6 +76,13 @@ static int rebuild_index(struct manager *m, struct report *report)
 	return r;
 }
 
+int store_rebuild_index(struct manager *m, struct report *report)
+{
+	int r = rebuild_index(m, report);
+
+	return r == -EBADMSG ? rebuild_index(m, report) : r; /* it was damaged: in new files */
+}
+
 /* The door reads the index through its group, if we may give files to that. */
 static gid_t door_group(const struct manager *m)
 {
@@ -95,7 +101,6 @@ static int open_index(struct manager *m, struct report *report)
 		.group = door_group(m),
 	};
 	char dir[4096];
-	uint64_t txid;
 	int r = fs_join(m->config->keystore.path, "index", dir, sizeof(dir));
 
 	if (r < 0)
@@ -103,11 +108,8 @@ static int open_index(struct manager *m, struct report *report)
 	r = index_writer_open(dir, &options, &m->index, report);
 	if (r < 0)
 		return r;
-	if (index_writer_txid(m->index, &txid) == 0 && txid == keystore_txid(m->keystore))
-		return 0;
-	log_notice("the verifier index does not match the keystore: building it anew");
-	r = rebuild_index(m, report);
-	return r == -EBADMSG ? rebuild_index(m, report) : r; /* it was damaged: in new files */
+	/* also when it fits the store: the configuration may have changed while we were away */
+	return store_rebuild_index(m, report);
 }
 
 /* ---- opening the tiers ---- */

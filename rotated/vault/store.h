@@ -16,6 +16,9 @@ must_check int store_open(struct manager *m, struct report *report);
 /* After tiers were opened: audit log, index, items, the door, the schedule. */
 must_check int store_unsealed(struct manager *m, struct report *report);
 
+/* Writes the verifier index whole: the store is the truth, the index its image. */
+must_check int store_rebuild_index(struct manager *m, struct report *report);
+
 /* Seals TIER and takes with it what depends on it. */
 void store_seal(struct manager *m, enum keystore_tier tier);
 
