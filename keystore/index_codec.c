@@ -124,6 +124,7 @@ int index_entry_decode(struct span padded, struct verifier_entry *ret)
 	if (!index_entry_valid(&e) || strlen(e.service) != service)
 		return -EBADMSG;
 	*ret = e;
+	sodium_memzero(&e, sizeof(e));
 	return 0;
 }
 

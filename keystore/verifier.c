@@ -258,5 +258,6 @@ int verifier_version_decode(const uint8_t *data, size_t len, struct verifier_ver
 	memcpy(v.server_key, data + 56, VERIFIER_KEY_LEN);
 	memcpy(v.tag, data + 88, VERIFIER_KEY_LEN);
 	*ret = v;
+	sodium_memzero(&v, sizeof(v));
 	return 0;
 }
