@@ -2,18 +2,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The life of the three daemons under valgrind: no error and nothing lost at the end."""
 
+import json
 import os
+import signal
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import harness  # noqa: E402
+from servers import Knot, zone_text  # noqa: E402
+from whole import SHORT, mux_login  # noqa: E402
 
 VALGRIND = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full",
             "--errors-for-leak-kinds=definite", "--show-leak-kinds=definite"]
-CONF = """
-[engine]
-allow_short_waits = yes
-"""
+DOMAIN = "example.com"
 
 
 def program(root, name):
@@ -28,13 +29,50 @@ def start(root, name):
     return root.adopt(harness.Daemon(argv, root.join("log", name + ".log")))
 
 
+def publish_by_knot(root):
+    include = root.write("dns/include", "")
+    knot = Knot(root, DOMAIN, zone_text(f"ns1 IN A 127.0.0.1\n$INCLUDE {include}\n", negative=1))
+    hook = os.path.join(root.build, "hooks/dns-zonefile")
+    root.domain(DOMAIN, f"""[domain]
+[dns]
+hook = {hook}
+setting = FILE={include}
+setting = RELOAD={knot.reload_command(DOMAIN)}
+servers = 127.0.0.1:{knot.port}
+""")
+
+
+def log_in(root):
+    answer = json.loads(root.ctl("--json", "credential", "rotate", "billing").stdout)
+    mux = root.join("var/spool/postfix/private/rotated-mux")
+    for secret, wanted in ((answer["secret"], "ok"), ("wrong", "no")):
+        got = mux_login(mux, answer["login"], secret)
+        if got != wanted:
+            raise harness.Failure(f"{got} for a login that is {wanted}")
+
+
+def active_keys(root):
+    keys = json.loads(root.ctl("--json", "dkim", "show", DOMAIN).stdout)["keys"]
+    live = [key for key in keys if key["state"] != "destroyed"]
+    return [key["selector"] for key in live] if [k["state"] for k in live] == ["active"] else []
+
+
+def rotate_key(root):
+    first = None
+    for _ in range(2):
+        root.ctl("dkim", "rotate", DOMAIN)
+        first = harness.poll("only the new key to be left, and active",
+                             lambda: [s for s in active_keys(root) if s != first])[0]
+
+
 def main():
-    harness.need_programs("valgrind")
+    harness.need_programs("valgrind", "knotd", "knotc")
     harness.PATIENCE = 300  # Argon2id, fifty times slower than it is meant to be slow
     results = harness.Results()
-    with harness.Root(CONF, build=harness.plain_build()) as root:
+    with harness.Root(SHORT, build=harness.plain_build()) as root:
         root.service("billing")
         os.makedirs(root.join("var/spool/postfix/private"))
+        publish_by_knot(root)
         daemons = {name: start(root, name) for name in ("rotated", "rotated-auth", "rotated-worker")}
         root.ctl("init", stdin=harness.PASSPHRASE)
         with results.case("issue, rotate, revoke, seal and unseal work under valgrind"):
@@ -45,6 +83,11 @@ def main():
             root.ctl("unseal", stdin=harness.PASSPHRASE)
             for words in (["status"], ["plan"], ["audit", "verify"], ["store", "verify"]):
                 root.ctl(*words)
+        with results.case("logins are accepted and refused under valgrind"):
+            log_in(root)
+        with results.case("a DKIM key is published, rotated and withdrawn under valgrind"):
+            rotate_key(root)
+        daemons["rotated"].signal(signal.SIGHUP)
         for name, daemon in daemons.items():
             code = daemon.stop()
             results.check(code == 0 and "==" not in daemon.log(), f"valgrind finds nothing in {name}",
