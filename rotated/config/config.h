@@ -111,7 +111,8 @@ struct config_password {
 struct config_dkim {
 	uint64_t schedule; /* USEC_NEVER: only when asked */
 	uint64_t overlap;
-	uint64_t soak; /* `auto` is resolved: the longer of one hour and ttl */
+	uint64_t soak;	   /* with is_soak_auto only the least, one hour */
+	bool is_soak_auto; /* as long as DNS asks for: engine_soak() */
 	enum config_dkim_key key;
 	uint64_t ttl; /* microseconds too, a whole number of seconds */
 };

@@ -47,7 +47,7 @@ must_check int config_target_inherit(struct target *target, struct config *main)
  */
 must_check int config_rules_check(struct target *target);
 
-/* Puts a real span in the place of VALUE_SOAK_AUTO. */
+/* Puts a flag and the least span in the place of VALUE_SOAK_AUTO. */
 void config_rules_resolve_soak(struct config_dkim *dkim);
 
 #endif

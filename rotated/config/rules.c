@@ -137,8 +137,10 @@ static int check_password(const struct target *t)
 
 void config_rules_resolve_soak(struct config_dkim *dkim)
 {
-	if (dkim->soak == VALUE_SOAK_AUTO)
-		dkim->soak = dkim->ttl > HOUR ? dkim->ttl : HOUR;
+	if (dkim->soak != VALUE_SOAK_AUTO)
+		return;
+	dkim->is_soak_auto = true;
+	dkim->soak = HOUR;
 }
 
 static int check_dkim(const struct target *t)
@@ -154,6 +156,8 @@ static int check_dkim(const struct target *t)
 	dkim.soak = span_of(t, KEY_dkim_soak);
 	dkim.ttl = span_of(t, KEY_dkim_ttl);
 	config_rules_resolve_soak(&dkim);
+	if (dkim.is_soak_auto && dkim.soak < dkim.ttl)
+		dkim.soak = dkim.ttl;
 	dkim.overlap = span_of(t, KEY_dkim_overlap);
 	if (dkim.soak + dkim.overlap < span_of(t, KEY_dkim_schedule))
 		return 0;

@@ -172,7 +172,7 @@ static const char *check_waits(const struct engine_check *c)
 		if (is->age != 0)
 			return "4: a wait did not start at zero";
 		if (was->state == ENGINE_VISIBLE && is->state == ENGINE_SOAKED &&
-		    was->age + passed < c->policy->soak)
+		    was->age + passed < engine_soak(was, c->policy))
 			return "4: the soak ended early";
 		if (is->state == ENGINE_VISIBLE && (c->seen->event != ENGINE_EVENT_ENDED ||
 						    c->seen->outcome != ENGINE_OUTCOME_VISIBLE))

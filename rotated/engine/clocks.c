@@ -6,6 +6,9 @@
 
 enum { DUE_SPREAD = 20 }; /* due up to a twentieth of the schedule early */
 
+#define SOAK_MARGIN    (15 * 60 * USEC_PER_SEC)
+#define REMEMBERED_MAX (UINT64_C(7) * 24 * 3600 * USEC_PER_SEC)
+
 static uint64_t difference(uint64_t from, uint64_t to)
 {
 	return to > from ? to - from : 0;
@@ -71,4 +74,13 @@ uint64_t engine_due_age(const struct engine_item *item, const struct engine_poli
 		return USEC_NEVER;
 	return policy->schedule -
 	       engine_hash(item, item->last_version) % (policy->schedule / DUE_SPREAD + 1);
+}
+
+uint64_t engine_soak(const struct engine_version *v, const struct engine_policy *policy)
+{
+	uint64_t known = v->remembered < REMEMBERED_MAX ? v->remembered : REMEMBERED_MAX;
+
+	if (!policy->is_soak_observed || known + SOAK_MARGIN < policy->soak)
+		return policy->soak;
+	return known + SOAK_MARGIN;
 }

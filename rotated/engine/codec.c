@@ -46,6 +46,7 @@ enum version_tag {
 	VERSION_OPERATION = 8,
 	VERSION_ASKED = 9,
 	VERSION_FLAGS = 10,
+	VERSION_REMEMBERED = 11,
 };
 
 enum { ITEM_IS_DUE = 1, ITEM_IS_DISABLED = 2, ITEM_IS_HELD = 4, ITEM_FLAGS = 7 };
@@ -95,6 +96,7 @@ static void put_version(struct buf *out, const struct engine_version *v)
 	put_number(&b, VERSION_CREATED, v->created);
 	put_number(&b, VERSION_VISIBLE, v->visible);
 	put_number(&b, VERSION_ACTIVE, v->active);
+	put_number(&b, VERSION_REMEMBERED, v->remembered);
 	put_number(&b, VERSION_OPERATION, v->operation);
 	put_number(&b, VERSION_ASKED, v->asked);
 	put_number(&b, VERSION_FLAGS,
@@ -265,6 +267,8 @@ static int get_version_field(const struct tlv *t, struct engine_version *v)
 		return get_number(t, UINT64_MAX, &v->visible);
 	case VERSION_ACTIVE:
 		return get_number(t, UINT64_MAX, &v->active);
+	case VERSION_REMEMBERED:
+		return get_number(t, UINT64_MAX, &v->remembered);
 	case VERSION_OPERATION:
 		return get_u32(t, &v->operation);
 	case VERSION_ASKED:

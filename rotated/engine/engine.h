@@ -77,10 +77,11 @@ struct engine_version {
 	char name[ENGINE_NAME_SIZE];	   /* the login, or the selector */
 	uint64_t age;			   /* credited time in this state */
 	uint64_t created, visible, active; /* wall clock, for people only; 0 is not yet */
-	uint32_t operation; /* of the outside step under way; the same for every retry */
-	bool is_applied;    /* the hook said so, or nobody knows: next, ask the servers */
-	bool is_revoked;    /* leaves without waiting */
-	uint8_t asked;	    /* times in vain since the hook ran */
+	uint64_t remembered; /* as observed when it became visible; see engine_soak() */
+	uint32_t operation;  /* of the outside step under way; the same for every retry */
+	bool is_applied;     /* the hook said so, or nobody knows: next, ask the servers */
+	bool is_revoked;     /* leaves without waiting */
+	uint8_t asked;	     /* times in vain since the hook ran */
 };
 
 /* The one outside action that an item may have under way. */
@@ -115,14 +116,15 @@ struct engine_item {
 struct engine_policy {
 	uint64_t schedule; /* age of the active version at which it is due; USEC_NEVER */
 	uint64_t overlap;
-	uint64_t soak;
+	uint64_t soak; /* the whole of it, or with is_soak_observed the least */
 	uint64_t retry_min, retry_max;
 	uint64_t hold_after;
-	bool is_automatic; /* a due version is planned without a person */
-	bool has_hook;	   /* else a person publishes, and the servers are only asked */
-	bool may_create;   /* the tier that new secrets need is open */
-	bool is_stable;	   /* passwords: the login is the bare id, for every version */
-	bool may_work;	   /* outside actions can be begun at all */
+	bool is_automatic;     /* a due version is planned without a person */
+	bool is_soak_observed; /* the soak depends on what was seen: engine_soak() */
+	bool has_hook;	       /* else a person publishes, and the servers are only asked */
+	bool may_create;       /* the tier that new secrets need is open */
+	bool is_stable;	       /* passwords: the login is the bare id, for every version */
+	bool may_work;	       /* outside actions can be begun at all */
 };
 
 enum engine_event {
@@ -142,7 +144,9 @@ struct engine_observation {
 	uint32_t version;
 	uint32_t serial;
 	enum engine_outcome outcome;
-	const char *detail; /* borrowed for the call; NULL for none; cut to fit */
+	const char *detail;  /* borrowed for the call; NULL for none; cut to fit */
+	uint64_t remembered; /* with VISIBLE: for how long a resolver may go on believing what
+				it was told of this name before; 0 when unknown */
 };
 
 struct engine_action {
@@ -190,6 +194,11 @@ const struct engine_version *engine_find_phase(const struct engine_item *item,
 /* Age at which the active version is due: the schedule less up to 5 % that depend on the item
  * alone, so that a thousand services do not rotate on the same day. */
 uint64_t engine_due_age(const struct engine_item *item, const struct engine_policy *policy);
+
+/* How long V, once visible, has to stay so before it is used. With is_soak_observed until 15
+ * minutes after the last resolver must have forgotten that the name did not exist, or held
+ * something else; what servers say is believed up to 7 days, for which resolvers cap it too. */
+uint64_t engine_soak(const struct engine_version *v, const struct engine_policy *policy);
 
 /* NULL, or which invariant does not hold: of one item; of a step from PREV by SEEN to NEXT. */
 struct engine_check {

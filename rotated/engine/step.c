@@ -274,6 +274,12 @@ static void asked_in_vain(struct step *s, struct engine_version *v)
 	retry_later(s);
 }
 
+static void become_visible(struct step *s, struct engine_version *v)
+{
+	enter(s, v, ENGINE_VISIBLE);
+	v->remembered = s->seen->remembered;
+}
+
 static void present_ended(struct step *s, struct engine_version *v)
 {
 	switch ((int)s->seen->outcome) {
@@ -282,7 +288,7 @@ static void present_ended(struct step *s, struct engine_version *v)
 		if (v->state == ENGINE_SOAKED)
 			promote(s, v);
 		else
-			enter(s, v, ENGINE_VISIBLE);
+			become_visible(s, v);
 		break;
 	case ENGINE_OUTCOME_ABSENT:
 	case ENGINE_OUTCOME_DIFFERS:
@@ -388,7 +394,7 @@ static uint64_t version_wait(const struct engine_item *item, const struct engine
 {
 	switch ((int)v->state) {
 	case ENGINE_VISIBLE:
-		return policy->soak;
+		return engine_soak(v, policy);
 	case ENGINE_RETIRING:
 		return policy->overlap;
 	case ENGINE_WITHDRAWN:

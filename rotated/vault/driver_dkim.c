@@ -45,6 +45,7 @@ static void policy(const struct manager *m, const struct item *item, struct engi
 		.schedule = item_is_configured(m, item) ? k->schedule : USEC_NEVER,
 		.overlap = k->overlap,
 		.soak = k->soak,
+		.is_soak_observed = k->is_soak_auto,
 		.retry_min = m->config->engine.retry_min,
 		.retry_max = m->config->engine.retry_max,
 		.hold_after = m->config->engine.hold_after,
@@ -197,6 +198,7 @@ static void on_done(void *context, const struct worker_result *result)
 		return;
 	seen.outcome = result->outcome;
 	seen.detail = result->detail;
+	seen.remembered = result->remembered;
 	if (result->is_gone) {
 		if (ref->item->engine.job.serial != ref->serial)
 			return;

@@ -100,6 +100,16 @@ enum wire_status verb_dkim_list(struct request *req)
 
 /* ---- showing ---- */
 
+/* The soak of a key that was seen is known, and is not that of another key. */
+static void write_soak(struct json *j, const struct request *req, const struct item *item,
+		       const struct engine_version *v)
+{
+	struct engine_policy policy;
+
+	item->driver->policy(req->m, item, &policy);
+	view_span(j, "soak", v->visible ? engine_soak(v, &policy) : USEC_NEVER);
+}
+
 static void write_key(struct json *j, const struct request *req, const struct item *item,
 		      const struct engine_version *v)
 {
@@ -118,6 +128,7 @@ static void write_key(struct json *j, const struct request *req, const struct it
 	json_time(j, "created", v->created);
 	json_time(j, "visible_since", v->visible);
 	json_time(j, "active_since", v->active);
+	write_soak(j, req, item, v);
 	json_time(j, "leaves", view_leaves(req->m, item, v));
 	json_time(j, "destroyed", 0);
 	view_text(j, "reason", v->is_revoked ? "revoked" : NULL);
@@ -139,6 +150,7 @@ static void write_shown(struct request *req, const struct item *item,
 	view_span(&j, "schedule", k->schedule);
 	view_span(&j, "overlap", k->overlap);
 	view_span(&j, "soak", k->soak);
+	json_bool(&j, "soak_auto", k->is_soak_auto);
 	view_span(&j, "ttl", k->ttl);
 	view_text(&j, "hook", base ? base + 1 : dns->hook);
 	json_array(&j, "keys");

@@ -113,7 +113,7 @@ static void view_coming_key(const struct manager *m, const struct item *item, st
 		(void)snprintf(v->hint, sizeof(v->hint), "rotatectl unseal"); /* it fits */
 	} else if (k->state == ENGINE_VISIBLE) {
 		say(v, VIEW_WAITING, "every server answers the record; it soaks");
-		v->next_attempt = after(m, policy.soak, k->age);
+		v->next_attempt = after(m, engine_soak(k, &policy), k->age);
 	} else if (k->state != ENGINE_PLANNED && !policy.may_work) {
 		say(v, VIEW_WAITING, "rotated-worker is not connected");
 		(void)snprintf(v->hint, sizeof(v->hint), "systemctl start rotated-worker");

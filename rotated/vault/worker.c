@@ -226,6 +226,7 @@ static void on_done(struct worker *w, const struct frame *f)
 	    engine_outcome_parse(word, &result.outcome) < 0)
 		result.outcome = ENGINE_OUTCOME_LOST;
 	worker_detail(result.output, detail, sizeof(detail));
+	result.remembered = worker_ttl(result.output);
 	finish(take(w, j), &result);
 	pump(w);
 }

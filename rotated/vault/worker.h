@@ -12,9 +12,10 @@
 
 struct worker_result {
 	enum engine_outcome outcome;
-	bool is_gone;	    /* with ENGINE_OUTCOME_LOST: it went away, and may be back soon */
-	const char *detail; /* one line for people; "" for none */
-	const char *output; /* JSON, as it came; "" for none */
+	bool is_gone;	     /* with ENGINE_OUTCOME_LOST: it went away, and may be back soon */
+	const char *detail;  /* one line for people; "" for none */
+	const char *output;  /* JSON, as it came; "" for none */
+	uint64_t remembered; /* the longest TTL that DNS showed, positive or negative; usec */
 };
 
 /* Called once for every job, not from within worker_submit(). RESULT NULL: nobody wants to know
@@ -51,5 +52,9 @@ void worker_state(const struct worker *w, struct worker_state *ret);
 /* The first "detail" in OUTPUT, with the server that it is about, if any. For people only: it
  * decides nothing. RET is empty when there is none. */
 void worker_detail(const char *output, char *ret, size_t size);
+
+/* The longer of the two TTLs that OUTPUT begins with, in microseconds; 0 when it does not begin
+ * with them. It can only make a wait longer: the least is the configuration's. */
+uint64_t worker_ttl(const char *output);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One line for people out of the worker's JSON. It is looked for, not parsed: nothing depends
- * on it, and so the process that holds the keys needs no JSON parser. */
+/* What the vault takes from the worker's JSON: one line for people, and how long DNS may be
+ * remembered. It is looked for, not parsed: nothing depends on it but the length of a wait that
+ * has a floor, and so the process that holds the keys needs no JSON parser. */
 #include <stdio.h>
 #include <string.h>
 
@@ -50,4 +51,37 @@ void worker_detail(const char *output, char *ret, size_t size)
 		copy_string(server, name, sizeof(name));
 	(void)snprintf(ret, size, "%s%s%s", name, name[0] && text[0] ? " " : "",
 		       text); /* cut to fit */
+}
+
+/* Takes PREFIX and the number or null behind it off *P. */
+static bool take_ttl(const char **p, const char *prefix, uint64_t *ret)
+{
+	char digits[12] = "";
+	size_t n;
+
+	if (strncmp(*p, prefix, strlen(prefix)) != 0)
+		return false;
+	*p += strlen(prefix);
+	if (strncmp(*p, "null", 4) == 0) {
+		*p += 4;
+		*ret = 0;
+		return true;
+	}
+	for (n = 0; (*p)[n] >= '0' && (*p)[n] <= '9'; n++) {
+		if (n == sizeof(digits) - 1)
+			return false;
+		digits[n] = (*p)[n];
+	}
+	*p += n;
+	return text_to_u64(digits, ret) == 0;
+}
+
+uint64_t worker_ttl(const char *output)
+{
+	uint64_t ttl, negative;
+
+	if (!take_ttl(&output, "{\"ttl\":", &ttl) ||
+	    !take_ttl(&output, ",\"negative_ttl\":", &negative) || *output != ',')
+		return 0;
+	return (ttl > negative ? ttl : negative) * USEC_PER_SEC;
 }

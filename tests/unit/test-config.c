@@ -109,6 +109,7 @@ static void config_has_a_default_for_every_key(void **state)
 	assert_int_equal(c->dkim.schedule, 90 * DAY);
 	assert_int_equal(c->dkim.overlap, 14 * DAY);
 	assert_int_equal(c->dkim.soak, HOUR);
+	assert_true(c->dkim.is_soak_auto);
 	assert_int_equal(c->dkim.key, CONFIG_DKIM_KEY_RSA2048);
 	assert_int_equal(c->dkim.ttl, HOUR);
 	assert_string_equal(c->dns.hook, "");
@@ -169,6 +170,7 @@ static void config_takes_every_key_of_rotated_conf(void **state)
 	assert_int_equal(c->dkim.schedule, 60 * DAY);
 	assert_int_equal(c->dkim.overlap, 10 * DAY);
 	assert_int_equal(c->dkim.soak, 2 * HOUR);
+	assert_false(c->dkim.is_soak_auto);
 	assert_int_equal(c->dkim.ttl, HOUR / 2);
 	assert_under_root(t, c->dns.hook, "/hooks/publish");
 	assert_string_equal(c->dns.setting.items[1], "ZONE_FILE=/etc/zone with blanks");
@@ -203,7 +205,8 @@ static void config_takes_every_key_of_a_service_and_a_domain(void **state)
 	assert_string_equal(d->description, "Our name, with an \xc3\xa9");
 	assert_int_equal(d->dkim.schedule, 120 * DAY);
 	assert_int_equal(d->dkim.overlap, 20 * DAY);
-	assert_int_equal(d->dkim.soak, 2 * HOUR); /* auto, and the ttl is longer than an hour */
+	assert_true(d->dkim.is_soak_auto);
+	assert_int_equal(d->dkim.soak, HOUR);
 	assert_int_equal(d->dkim.ttl, 2 * HOUR);
 	assert_string_equal(d->dns.hook, "");
 	assert_int_equal(d->dns.setting.n, 0);

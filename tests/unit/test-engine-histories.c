@@ -124,7 +124,7 @@ static void check_waits_in_truth(struct world *w, const struct engine_item *prev
 		    spent < w->policy.overlap)
 			fail_history("an overlap was really shorter than it must be");
 		if (was->state == ENGINE_VISIBLE && is && is->state == ENGINE_SOAKED &&
-		    spent < w->policy.soak)
+		    spent < engine_soak(was, &w->policy))
 			fail_history("a soak was really shorter than it must be");
 	}
 }
@@ -216,6 +216,7 @@ static void run(struct world *w, const struct engine_action *a)
 	case ENGINE_ACTION_ASK_PRESENT:
 	case ENGINE_ACTION_ASK_ABSENT:
 		end.outcome = ask(w, a);
+		end.remembered = draw(w) % (2 * DAY);
 		break;
 	default:
 		end.outcome = run_hook(w, a);
@@ -367,6 +368,7 @@ static void begin(struct world *w, uint32_t seed, enum engine_kind kind)
 		.policy = { .schedule = 90 * DAY,
 			    .overlap = 14 * DAY,
 			    .soak = HOUR,
+			    .is_soak_observed = true,
 			    .retry_min = MINUTE,
 			    .retry_max = 6 * HOUR,
 			    .hold_after = 3 * DAY,

@@ -127,6 +127,65 @@ static void activate(struct bench *b, uint32_t version)
 	assert_int_equal(state_of(b, version), ENGINE_ACTIVE);
 }
 
+/* A key that every server shows, with REMEMBERED as the longest TTL. */
+static struct bench soaking(uint64_t remembered)
+{
+	struct bench b = bench_new(ENGINE_DKIM);
+
+	b.policy.is_soak_observed = true;
+	assert_int_equal(event(&b, ENGINE_EVENT_ROTATE, 0), 0);
+	assert_int_equal(tick(&b), ENGINE_ACTION_CREATE);
+	assert_int_equal(event(&b, ENGINE_EVENT_CREATED, 1), 0);
+	assert_int_equal(tick(&b), ENGINE_ACTION_PUBLISH);
+	end(&b, ENGINE_OUTCOME_OK);
+	assert_int_equal(tick(&b), ENGINE_ACTION_ASK_PRESENT);
+	assert_int_equal(see(&b, (struct engine_observation){ .event = ENGINE_EVENT_ENDED,
+							      .serial = b.item.job.serial,
+							      .outcome = ENGINE_OUTCOME_VISIBLE,
+							      .remembered = remembered }),
+			 0);
+	return b;
+}
+
+static void assert_soak(struct bench *b, uint64_t soak)
+{
+	cleanup_buf struct buf stored = BUF_INIT;
+
+	engine_encode(&b->item, &stored);
+	assert_int_equal(engine_decode(stored.data, stored.len, &b->item), 0);
+	pass(b, soak - 1);
+	assert_int_equal(tick(b), ENGINE_ACTION_NONE);
+	assert_int_equal(state_of(b, 1), ENGINE_VISIBLE);
+	pass(b, 1);
+	assert_int_equal(tick(b), ENGINE_ACTION_ASK_PRESENT);
+	assert_int_equal(state_of(b, 1), ENGINE_SOAKED);
+}
+
+static void soak_outlasts_what_resolvers_remember(void **state)
+{
+	struct bench b = soaking(DAY);
+
+	(void)state;
+	assert_soak(&b, DAY + 15 * MINUTE);
+	b = soaking(0);
+	assert_soak(&b, HOUR);
+	b = soaking(45 * MINUTE);
+	assert_soak(&b, HOUR);
+	b = soaking(46 * MINUTE);
+	assert_soak(&b, 61 * MINUTE);
+	b = soaking(UINT64_MAX);
+	assert_soak(&b, 7 * DAY + 15 * MINUTE);
+}
+
+static void configured_soak_stays_as_configured(void **state)
+{
+	struct bench b = soaking(DAY);
+
+	(void)state;
+	b.policy.is_soak_observed = false;
+	assert_soak(&b, HOUR);
+}
+
 static void to_publishing(struct bench *b)
 {
 	assert_int_equal(event(b, ENGINE_EVENT_ROTATE, 0), 0);
@@ -748,6 +807,8 @@ int main(void)
 		cmocka_unit_test(crash_while_the_hook_runs_is_resolved_by_asking),
 		cmocka_unit_test(answer_to_a_job_that_was_given_up_is_stale),
 		cmocka_unit_test(record_that_differs_is_published_again),
+		cmocka_unit_test(soak_outlasts_what_resolvers_remember),
+		cmocka_unit_test(configured_soak_stays_as_configured),
 		cmocka_unit_test(record_that_vanishes_during_the_soak_starts_it_again),
 		cmocka_unit_test(without_a_hook_a_person_publishes_and_the_servers_are_asked),
 		cmocka_unit_test(denied_hook_holds_the_item_until_an_operator_says_go_on),

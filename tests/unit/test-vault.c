@@ -130,6 +130,24 @@ static void long_detail_is_cut(void **state)
 	assert_int_equal(strlen(detail), sizeof(detail) - 1);
 }
 
+static void ttl_is_taken_only_from_where_it_has_to_stand(void **state)
+{
+	(void)state;
+	assert_int_equal(worker_ttl("{\"ttl\":300,\"negative_ttl\":86400,\"zone\":null}"),
+			 86400 * USEC_PER_SEC);
+	assert_int_equal(worker_ttl("{\"ttl\":7200,\"negative_ttl\":null,\"zone\":null}"),
+			 7200 * USEC_PER_SEC);
+	assert_int_equal(worker_ttl("{\"ttl\":null,\"negative_ttl\":null,\"zone\":null}"), 0);
+	assert_int_equal(worker_ttl("{\"ttl\":99999999999,\"negative_ttl\":0,"),
+			 UINT64_C(99999999999) * USEC_PER_SEC);
+	assert_int_equal(worker_ttl("{\"ttl\":999999999999,\"negative_ttl\":0,"), 0);
+	assert_int_equal(worker_ttl("{\"ttl\":-1,\"negative_ttl\":0,"), 0);
+	assert_int_equal(worker_ttl("{\"ttl\":,\"negative_ttl\":5,"), 0);
+	assert_int_equal(worker_ttl("{\"detail\":\"{\\\"ttl\\\":5\"}"), 0);
+	assert_int_equal(worker_ttl("{\"ttl\":5,\"negative_ttl\":"), 0);
+	assert_int_equal(worker_ttl(""), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +157,7 @@ int main(void)
 		cmocka_unit_test(dkim_name_is_the_one_of_rfc_6376),
 		cmocka_unit_test(detail_is_found_in_what_a_worker_says),
 		cmocka_unit_test(long_detail_is_cut),
+		cmocka_unit_test(ttl_is_taken_only_from_where_it_has_to_stand),
 	};
 
 	if (sodium_init() < 0)
