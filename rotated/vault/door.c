@@ -58,6 +58,8 @@ static void on_frame(struct peer *p, const struct frame *f)
 	d->has_keys = put_keys(d->m, &reply);
 	send_frame(p, &reply);
 	log_info("the door is connected");
+	if (d->m->is_sealed_by_order)
+		door_push_sealed(d->m);
 }
 
 static void on_closed(struct peer *p)

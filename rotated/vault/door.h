@@ -8,7 +8,8 @@
 must_check int door_new(struct manager *m, struct door **ret, struct report *report);
 void door_free(struct door *d); /* NULL is allowed */
 
-/* The tier was opened, or is about to be sealed. */
+/* The tier was opened, or is about to be sealed by order. A door that is away hears of the
+ * order when it comes back, as long as it stands. */
 void door_push_keys(struct manager *m);
 void door_push_sealed(struct manager *m);
 

@@ -53,7 +53,8 @@ struct manager {
 	struct report keystore_problem; /* why not, unless it is just absent */
 	struct index_writer *index; /* this, the audit log and the items: while AUTH is open */
 	struct audit *audit;
-	struct item **items; /* by kind, then id, ascending */
+	bool is_sealed_by_order; /* since the last unseal: the door must not keep its keys */
+	struct item **items;	 /* by kind, then id, ascending */
 	size_t item_count;
 
 	struct control *control;

@@ -164,6 +164,7 @@ int store_unsealed(struct manager *m, struct report *report)
 			return r;
 		}
 		doubt_jobs(m);
+		m->is_sealed_by_order = false;
 		door_push_keys(m);
 	}
 	alarm_clear(m, ALARM_UNSEAL);
@@ -180,6 +181,7 @@ void store_seal(struct manager *m, enum keystore_tier tier)
 	keygen_cancel(m->keygen);
 	if (tier & KEYSTORE_AUTH) {
 		worker_cancel_all(m->worker);
+		m->is_sealed_by_order = true;
 		door_push_sealed(m);
 		if (store_is_open(m, KEYSTORE_AUTH))
 			change_checkpoint(m, true);

@@ -153,9 +153,13 @@ static void write_sealed_alarms(struct json *j, const struct manager *m)
 	if (!m->keystore && !m->keystore_problem.what[0])
 		write_alarm(j, "there is no keystore yet", "rotatectl init");
 	else if (m->keystore && !store_is_open(m, KEYSTORE_AUTH))
-		write_alarm(j,
-			    "the keystore is sealed: nobody can log in after the door restarts",
-			    "rotatectl unseal");
+		write_alarm(
+			j,
+			m->is_sealed_by_order
+				? "the keystore is sealed: nobody can log in"
+				: "the keystore is sealed: nobody can log in after the door "
+				  "restarts",
+			"rotatectl unseal");
 	else if (m->keystore && !store_is_open(m, KEYSTORE_ISSUER))
 		write_alarm(j, "the ISSUER tier is sealed: nothing new can be made",
 			    "rotatectl unseal");

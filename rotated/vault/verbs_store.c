@@ -29,7 +29,9 @@ static void note(const struct request *req, const char *event)
 	struct audit_event e = { .event = event, .actor = req->actor, .outcome = "ok" };
 	struct report report = { 0 };
 
-	if (change_note(req->m, &e, &report) < 0)
+	if (!req->m->audit) /* sealed as well: its key is not there */
+		log_notice("%s by %s", event, req->actor);
+	else if (change_note(req->m, &e, &report) < 0)
 		log_report(LOG_LEVEL_ERROR, &report);
 }
 
@@ -184,6 +186,14 @@ enum wire_status verb_store_unseal(struct request *req)
 
 /* ---- Store.Seal ---- */
 
+/* A vault that is sealed since it started can still be told to take the door its keys. */
+static bool can_seal(const struct manager *m, enum keystore_tier tier)
+{
+	if (tier == KEYSTORE_ISSUER)
+		return keystore_is_open(m->keystore, KEYSTORE_ISSUER);
+	return !m->is_sealed_by_order;
+}
+
 enum wire_status verb_store_seal(struct request *req)
 {
 	enum keystore_tier tier = KEYSTORE_BOTH;
@@ -200,8 +210,7 @@ enum wire_status verb_store_seal(struct request *req)
 		r = request_require(req, KEYSTORE_AUTH);
 		return request_fail(req, r);
 	}
-	if (!keystore_is_open(m->keystore,
-			      tier == KEYSTORE_BOTH ? KEYSTORE_AUTH : KEYSTORE_ISSUER))
+	if (!can_seal(m, tier))
 		return request_refuse(req, WIRE_STATUS_NOTHING, NULL, "it is sealed already");
 	if (req->is_dry_run)
 		return request_refuse(req, WIRE_STATUS_OK, NULL, "would seal %s",

@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The vault as its door and its worker meet it; both are played by this test."""
+
+import json
+import os
+import socket
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import harness  # noqa: E402
+import wire  # noqa: E402
+
+CONF = """[dns]
+hook = /bin/true
+servers = 127.0.0.1:1
+"""
+
+results = harness.Results()
+
+
+class Peer:
+    """A connection to one of the vault's sockets, after its greeting."""
+
+    def __init__(self, root, name, hello):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.settimeout(harness.PATIENCE)
+        self.socket.connect(root.join("run/rotated", name))
+        self.send([("verb", hello)])
+        self.answer = self.receive()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.socket.close()
+
+    def send(self, fields):
+        self.socket.sendall(wire.pack(fields))
+
+    def receive(self):
+        data = self.socket.recv(wire.FRAME_MAX)
+        if not data:
+            raise harness.Failure("the vault hung up")
+        return wire.unpack(data)
+
+    def expect(self, verb):
+        fields = self.receive()
+        if fields.get("verb", b"").decode() != verb:
+            raise harness.Failure(f"wanted {verb}, got {fields}")
+        return fields
+
+    def is_hung_up(self):
+        try:
+            return not self.socket.recv(wire.FRAME_MAX)
+        except ConnectionError:
+            return True
+
+    def done(self, job, result, output=""):
+        self.send([("verb", "Worker.Done"), ("id", job["id"]), ("result", result),
+                   ("output", output)])
+
+
+def door(root):
+    return Peer(root, "door", "Door.Hello")
+
+
+def worker(root):
+    return Peer(root, "worker", "Worker.Hello")
+
+
+def get(root, *args):
+    return json.loads(root.ctl("--json", *args).stdout)
+
+
+def connection(root, name):
+    return get(root, "status")[name]["connected"]
+
+
+def await_gone(root, name):
+    harness.poll(f"the {name} to be gone", lambda: not connection(root, name))
+
+
+def has_no_more(root, peer):
+    """Nothing was pushed: what the vault does for status comes after what it does for a hello."""
+    get(root, "status")
+    peer.socket.setblocking(False)
+    try:
+        return not peer.socket.recv(wire.FRAME_MAX)
+    except BlockingIOError:
+        return True
+    finally:
+        peer.socket.settimeout(harness.PATIENCE)
+
+
+def sealed_while_the_door_was_away(root, vault):
+    with door(root) as d:
+        results.check("keys" in d.answer, "a door that says hello to an open vault gets its keys")
+    await_gone(root, "door")
+    root.ctl("seal")
+    with door(root) as d, results.case("a door that was away hears afterwards of the seal"):
+        d.expect("Door.Sealed")
+    with door(root) as d, results.case("so does the next one, as long as it is sealed"):
+        d.expect("Door.Sealed")
+        root.unseal()
+        assert "keys" in d.expect("Door.Keys")
+    with door(root) as d:
+        results.check("keys" in d.answer and has_no_more(root, d),
+                      "after the unseal a door only gets its keys")
+    vault.stop()
+    vault = root.start_vault()
+    with door(root) as d:
+        results.check("keys" not in d.answer and has_no_more(root, d),
+                      "a vault that only was restarted leaves the door its keys")
+        root.ctl("seal")
+        with results.case("sealing a vault that was sealed since it started reaches the door"):
+            d.expect("Door.Sealed")
+    results.equal(root.ctl("seal", check=False).returncode, harness.NOTHING,
+                  "sealing it once more is nothing to do")
+    root.unseal()
+    return vault
+
+
+def soak_is_as_dns_says(root):
+    with worker(root) as w:
+        root.ctl("dkim", "rotate", "example.com")
+        w.done(w.expect("Job.Hook"), "ok")
+        w.done(w.expect("Job.Dns"), "visible",
+               '{"ttl":300,"negative_ttl":86400,"zone":null,"cname":null,"servers":[]}')
+        harness.poll("the key to be visible", lambda: get(
+            root, "dkim", "show", "example.com")["keys"][0]["state"] == "visible")
+    shown = get(root, "dkim", "show", "example.com")
+    results.check(shown["soak"] == 3600 and shown["soak_auto"], "soak = auto has a floor", shown)
+    results.equal(shown["keys"][0]["soak"], 86400 + 900,
+                  "a key soaks 15 minutes longer than resolvers may deny it")
+    await_gone(root, "worker")
+
+
+def main():
+    with harness.Root(CONF) as root:
+        root.service("billing")
+        root.domain("example.com")
+        vault = root.start_vault()
+        root.open_store()
+        vault = sealed_while_the_door_was_away(root, vault)
+        soak_is_as_dns_says(root)
+        results.equal(vault.stop(), 0, "the vault ends cleanly")
+        results.check("ERROR: AddressSanitizer" not in vault.log() and
+                      "runtime error" not in vault.log(), "no sanitizer complained", vault.log())
+    results.exit()
+
+
+main()
