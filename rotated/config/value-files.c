@@ -43,16 +43,23 @@ static int check_owner_and_mode(const struct value_context *ctx, const char *pat
 }
 
 /* Whoever may write to the directory could put another file in its place. */
+static int stat_parent(const struct value_context *ctx, const char *path,
+		       char dir[static VALUE_PATH_MAX], struct stat *ret)
+{
+	const char *slash = strrchr(path, '/');
+
+	(void)snprintf(dir, VALUE_PATH_MAX, "%.*s", slash > path ? (int)(slash - path) : 1,
+		       path);
+	return stat(dir, ret) < 0 ? refuse_errno(ctx, dir, errno) : 0;
+}
+
 static int check_parent(const struct value_context *ctx, const char *path)
 {
 	char dir[VALUE_PATH_MAX];
-	const char *slash = strrchr(path, '/');
 	struct stat st;
+	int r = stat_parent(ctx, path, dir, &st);
 
-	(void)snprintf(dir, sizeof(dir), "%.*s", slash > path ? (int)(slash - path) : 1, path);
-	if (stat(dir, &st) < 0)
-		return refuse_errno(ctx, dir, errno);
-	return check_owner_and_mode(ctx, dir, &st);
+	return r < 0 ? r : check_owner_and_mode(ctx, dir, &st);
 }
 
 int config_value_check_hook(const struct value_context *ctx, const char *path)
@@ -87,20 +94,38 @@ int config_value_check_hook(const struct value_context *ctx, const char *path)
 	return r;
 }
 
+/* Root checks on behalf of the vault, whose user it does not know here. */
+static bool is_of_vault(uid_t uid)
+{
+	return geteuid() == 0 || is_trusted(uid);
+}
+
+/* Where `rotatectl init` will make the file, with the configuration already in force. */
+static int check_key_parent(const struct value_context *ctx, const char *path)
+{
+	char dir[VALUE_PATH_MAX];
+	struct stat st;
+	int r = stat_parent(ctx, path, dir, &st);
+
+	if (r < 0)
+		return r;
+	if (is_of_vault(st.st_uid))
+		st.st_uid = 0;
+	return check_owner_and_mode(ctx, dir, &st);
+}
+
 int config_value_check_key_file(const struct value_context *ctx, const char *path)
 {
 	struct stat st;
 
-	/* `rotatectl init` makes the file, with the configuration already in force */
 	if (stat(path, &st) < 0)
-		return errno == ENOENT ? check_parent(ctx, path)
+		return errno == ENOENT ? check_key_parent(ctx, path)
 				       : refuse_errno(ctx, path, errno);
 	if (S_ISDIR(st.st_mode))
 		return refuse_file(ctx, path, "is a directory", "Name a file in it: ls");
 	if (!S_ISREG(st.st_mode))
 		return refuse_file(ctx, path, "is not a regular file", "Look at it: ls -l");
-	/* root checks on behalf of the vault, whose user it does not know here */
-	if (geteuid() != 0 && !is_trusted(st.st_uid))
+	if (!is_of_vault(st.st_uid))
 		return refuse_file(ctx, path, "belongs to neither root nor this user",
 				   "chown rotated");
 	if (st.st_mode & (S_IRWXG | S_IRWXO | S_IXUSR))

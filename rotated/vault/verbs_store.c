@@ -59,10 +59,13 @@ static int write_key_file(const struct request *req, struct secret **ret, struct
 	*ret = secret_new(text, KEY_FILE_LEN + 1);
 	r = *ret ? fs_replace(AT_FDCWD, path, text, KEY_FILE_LEN + 1, 0600) : -ENOMEM;
 	sodium_memzero(text, sizeof(text));
-	if (r < 0)
-		return report_set(report, r, "the key file %s can not be written: %s", path,
-				  strerror(-r));
-	return 0;
+	if (r < 0) {
+		report_set(report, r, "the key file %s can not be written: %s", path,
+			   strerror(-r));
+		report_hint(report, "set key_file= to a place where the user of rotated may "
+				    "write, such as /var/lib/rotated/auth.key");
+	}
+	return r;
 }
 
 static int create(struct request *req, const struct secret *passphrase,
