@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "cli/cli.h"
+#include "cli/passphrase.h"
 #include "cli/print.h"
 
 #include <jansson.h>
@@ -76,11 +77,28 @@ static void show_verdict(FILE *out, const json_t *json)
 	(void)fprintf(out, ", %s", print_cell(json, "first", cell));
 	(void)fprintf(out, " to %s", print_cell(json, "last", cell));
 	(void)fprintf(out, ", in %s segments\n", print_cell(json, "segments", cell));
+	if (json_is_true(json_object_get(json, "tags")))
+		(void)fputs("checked: the chain, its end, and the tag of every record\n", out);
+	else
+		(void)fputs("checked: the chain and its end; not the tags (--recovery)\n", out);
 	print_if(out, json, "at", "noticed at record ", "\n");
 	print_if(out, json, "detail", "", "\n");
 }
 
 int cli_run_audit_verify(struct cli *c)
 {
-	return cli_ask_and_answer(c, WIRE_AUDIT_VERIFY, show_verdict);
+	cleanup_reply struct cli_reply reply = CLI_REPLY_INIT;
+	cleanup_secret struct secret *key = NULL;
+	cleanup_buf struct buf request = BUF_INIT;
+	int r = CLI_DONE;
+
+	if (cli_has(c, CLI_OPTION_RECOVERY))
+		r = passphrase_read(c, "recovery key", false, &key);
+	if (r != CLI_DONE)
+		return r;
+	cli_request(c, WIRE_AUDIT_VERIFY, &request);
+	if (key)
+		frame_put(&request, "recovery_key", secret_data(key), secret_len(key));
+	r = cli_ask(c, WIRE_AUDIT_VERIFY, &request, &reply);
+	return r == CLI_DONE ? cli_answer(c, &reply, show_verdict) : r;
 }

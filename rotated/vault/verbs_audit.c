@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Audit.*: reading and checking the log. */
+#include <sodium.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -76,12 +77,13 @@ enum wire_status verb_audit_show(struct request *req)
 	return WIRE_STATUS_OK;
 }
 
-static void write_verdict(const struct audit_verdict *v, struct buf *ret)
+static void write_verdict(const struct audit_verdict *v, bool has_tags, struct buf *ret)
 {
 	struct json j = JSON_INIT(ret);
 
 	json_object(&j, NULL);
 	json_string(&j, "state", audit_state_word(v->state));
+	json_bool(&j, "tags", has_tags);
 	json_number(&j, "records", v->records);
 	json_number(&j, "first", v->first);
 	json_number(&j, "last", v->last);
@@ -94,23 +96,56 @@ static void write_verdict(const struct audit_verdict *v, struct buf *ret)
 	json_object_end(&j);
 }
 
-enum wire_status verb_audit_verify(struct request *req)
+/* 1: FIRST_KEY is the key of line 1; 0: nobody has offered what opens it. */
+static int take_first_key(struct request *req, uint8_t first_key[static KEYSTORE_AUDIT_LEN])
 {
-	struct audit_verdict verdict;
+	const struct frame_field *field = frame_find(req->frame, "recovery_key");
+	cleanup_secret struct secret *recovery = NULL;
+	int r;
+
+	if (!field)
+		return 0;
+	recovery = secret_new(field->data, field->len);
+	if (!recovery)
+		return -ENOMEM;
+	r = keystore_audit_first_key(req->m->keystore, recovery, first_key, &req->reply.report);
+	return r < 0 ? r : 1;
+}
+
+static int verify(struct request *req, bool *ret_has_tags, struct audit_verdict *ret)
+{
+	uint8_t first_key[KEYSTORE_AUDIT_LEN];
 	struct keystore_audit end;
 	int r = request_require(req, KEYSTORE_AUTH);
 
 	if (r < 0)
-		return request_fail(req, r);
+		return r;
+	r = take_first_key(req, first_key);
+	if (r < 0)
+		return r;
+	*ret_has_tags = r > 0;
 	audit_end(req->m->audit, &end);
-	r = audit_verify(req->m->config->vault.audit, &end, NULL, &verdict);
+	r = audit_verify(req->m->config->vault.audit, &end, *ret_has_tags ? first_key : NULL,
+			 ret);
+	sodium_memzero(first_key, sizeof(first_key));
+	sodium_memzero(&end, sizeof(end));
+	return r;
+}
+
+enum wire_status verb_audit_verify(struct request *req)
+{
+	struct audit_verdict verdict;
+	bool has_tags;
+	int r = verify(req, &has_tags, &verdict);
+
 	if (r < 0)
 		return request_fail(req, r);
-	write_verdict(&verdict, &req->reply.json);
+	write_verdict(&verdict, has_tags, &req->reply.json);
 	if (verdict.state == AUDIT_OK)
 		return WIRE_STATUS_OK;
-	return request_refuse(req, WIRE_STATUS_REFUSED, NULL, "the audit log is %s at line %ju",
-			      verdict.state == AUDIT_GAP ? "missing lines"
-							 : audit_state_word(verdict.state),
-			      (uintmax_t)verdict.at);
+	return request_refuse(
+		req, WIRE_STATUS_REFUSED, has_tags ? NULL : "rotatectl audit verify --recovery",
+		"the audit log is %s at line %ju",
+		verdict.state == AUDIT_GAP ? "missing lines" : audit_state_word(verdict.state),
+		(uintmax_t)verdict.at);
 }

@@ -424,6 +424,22 @@ static void init_shows_the_recovery_key_once(void **state)
 	assert_text(&r.out, "{\"recovery_key\":\"ABCD-EFGH\"}\n");
 }
 
+static void audit_is_verified_with_the_recovery_key_when_asked(void **state)
+{
+	cleanup_(turn_release) struct fake_turn turn;
+	cleanup_run struct run r;
+	pid_t pid;
+
+	turn_init(&turn, WIRE_AUDIT_VERIFY, WIRE_STATUS_OK,
+		  FIELDS("json", "{\"state\":\"ok\",\"tags\":false}"));
+	pid = fake_vault_start(*state, &turn, 1);
+	run(*state, "--root @ audit verify --recovery", "ABCD-EFGH", &r);
+	fake_vault_stop(pid);
+	assert_int_equal(r.exit_code, 0);
+	assert_requests(*state, "Audit.Verify recovery_key=ABCD-EFGH\n");
+	assert_holds(&r.out, "not the tags (--recovery)\n"); /* the vault's word for it */
+}
+
 static void what_came_from_outside_cannot_drive_the_terminal(void **state)
 {
 	cleanup_buf struct buf b = BUF_INIT;
@@ -563,6 +579,7 @@ int main(void)
 		root_test(passphrase_comes_from_input_descriptor_or_file),
 		root_test(an_empty_passphrase_is_refused_before_anything_is_asked),
 		root_test(init_shows_the_recovery_key_once),
+		root_test(audit_is_verified_with_the_recovery_key_when_asked),
 		cmocka_unit_test(what_came_from_outside_cannot_drive_the_terminal),
 		root_test(answers_are_printed_as_the_golden_files_say),
 	};
