@@ -87,13 +87,13 @@ bool door_allows(const struct door *d, uid_t uid)
 	return uid == 0 || uid == geteuid() || config_ids_has(&d->config->door.peers, uid);
 }
 
-static void log_refusal(struct door *d, const struct door_request *q,
-			const struct door_verdict *v)
+void door_log_verdict(struct door *d, const struct door_request *q,
+		      const struct door_verdict *v)
 {
 	char login[128], address[DOOR_WORD_SIZE], mechanism[DOOR_WORD_SIZE];
 	uint64_t held_back;
 
-	if (!refusals_allow(&d->refusals, clock_monotonic(), &held_back))
+	if (!v->reason || !refusals_allow(&d->refusals, clock_monotonic(), &held_back))
 		return;
 	if (held_back)
 		log_info("%ju more refusals were not logged", (uintmax_t)held_back);
@@ -108,16 +108,11 @@ static void log_refusal(struct door *d, const struct door_request *q,
 struct door_verdict door_answer(struct door *d, const struct door_request *q,
 				struct identity_answer *ret_answer)
 {
-	struct door_verdict v;
-
 	if (q->password)
 		identity_ask_password(d->stack, d->layers, q->login, q->password, ret_answer);
 	else
 		identity_ask_verifier(d->stack, d->layers, q->login, ret_answer);
-	v = door_decide(q, ret_answer);
-	if (v.reason)
-		log_refusal(d, q, &v);
-	return v;
+	return door_decide(q, ret_answer);
 }
 
 void door_complain(struct door *d, const char *fmt, ...)

@@ -29,10 +29,16 @@ void door_reload_take(struct door *d, struct config *config);
 /* Root, the door's own user, and those of [door] peers. */
 bool door_allows(const struct door *d, uid_t uid);
 
-/* Asks the identity stack, decides, and logs what was refused. RET_ANSWER backs the verdict's
- * texts; the caller wipes it. */
+/* Asks the identity stack and decides. RET_ANSWER backs the verdict's texts; the caller wipes
+ * it. */
 struct door_verdict door_answer(struct door *d, const struct door_request *q,
 				struct identity_answer *ret_answer);
+
+/* Logs what was refused. To be called when the answer is on its way: who waits for it must not
+ * be able to tell by the time whether there was a line to write, which for a verifier question
+ * would tell an unknown login from a known one. */
+void door_log_verdict(struct door *d, const struct door_request *q,
+		      const struct door_verdict *v);
 
 /* A warning that a stranger can bring about, held back like refusals are. */
 void door_complain(struct door *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -226,6 +226,7 @@ static bool serve_frame(struct hot *h, int fd, const uint8_t *data, size_t len)
 	struct identity_answer answer;
 	struct door_request request;
 	struct door_verdict verdict;
+	bool is_alive;
 	int r;
 
 	r = authframe_parse(data, len, door_realms(h->door), h->password, &request);
@@ -238,7 +239,9 @@ static bool serve_frame(struct hot *h, int fd, const uint8_t *data, size_t len)
 	forget_password(h);
 	r = authframe_reply(&verdict, &reply);
 	explicit_bzero(&answer, sizeof(answer));
-	return r == 0 && send_now(fd, reply.data, reply.len);
+	is_alive = r == 0 && send_now(fd, reply.data, reply.len);
+	door_log_verdict(h->door, &request, &verdict);
+	return is_alive;
 }
 
 static void serve_auth(struct hot *h, struct connection *c)
@@ -263,18 +266,9 @@ static void serve_auth(struct hot *h, struct connection *c)
 	refresh(h, c);
 }
 
-static struct mux_slice mux_answer(struct hot *h, const struct mux_request *m)
+static struct mux_slice mux_reply(enum door_outcome outcome)
 {
-	struct identity_answer answer;
-	struct door_request request;
-	struct door_verdict verdict;
-
-	if (muxframe_request(m, door_realms(h->door), h->password, &request) < 0)
-		return mux_reply_later();
-	verdict = door_answer(h->door, &request, &answer);
-	forget_password(h);
-	explicit_bzero(&answer, sizeof(answer));
-	switch (verdict.outcome) {
+	switch (outcome) {
 	case DOOR_ACCEPT:
 		return mux_reply_ok();
 	case DOOR_REFUSE:
@@ -284,6 +278,25 @@ static struct mux_slice mux_answer(struct hot *h, const struct mux_request *m)
 		break;
 	}
 	return mux_reply_later();
+}
+
+/* The connection ends after it; an answer that is lost reads as "later". */
+static void mux_answer(struct hot *h, int fd, const struct mux_request *m)
+{
+	struct door_verdict verdict = { .outcome = DOOR_LATER };
+	struct identity_answer answer;
+	struct door_request request;
+	struct mux_slice reply;
+	int r = muxframe_request(m, door_realms(h->door), h->password, &request);
+
+	if (r == 0)
+		verdict = door_answer(h->door, &request, &answer);
+	forget_password(h);
+	explicit_bzero(&answer, sizeof(answer));
+	reply = mux_reply(verdict.outcome);
+	(void)send_now(fd, reply.data, reply.len); /* see above */
+	if (r == 0)
+		door_log_verdict(h->door, &request, &verdict);
 }
 
 /* What has come on a saslauthd connection: answer it, wait for more, or give up. */
@@ -304,14 +317,10 @@ static void serve_mux(struct hot *h, struct connection *c)
 	r = mux_parse(data, c->input_len, &m);
 	if (r == -EAGAIN)
 		return;
-	if (r == 0) {
-		struct mux_slice reply = mux_answer(h, &m);
-
-		/* the connection ends here either way; a lost answer reads as "later" */
-		(void)send_now(c->source.fd, reply.data, reply.len);
-	} else {
+	if (r == 0)
+		mux_answer(h, c->source.fd, &m);
+	else
 		door_complain(h->door, "a request on the mux socket is malformed");
-	}
 	connection_close(h, c);
 }
 

@@ -4,9 +4,12 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
@@ -215,6 +218,52 @@ static void a_peer_that_does_not_read_is_not_waited_for(void **state)
 	assert_false(hot_needs_sweep(w->hot));
 }
 
+/* Serves in a process of its own whose standard error is a pipe that nobody empties. */
+static pid_t serve_with_a_stuck_log(struct world *w)
+{
+	static const char bytes[4096];
+	int pipe_fds[2];
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid > 0)
+		return pid;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (pipe2(pipe_fds, O_NONBLOCK) < 0)
+		_exit(1);
+	while (write(pipe_fds[1], bytes, sizeof(bytes)) > 0)
+		;
+	if (fcntl(pipe_fds[1], F_SETFL, 0) < 0 || dup2(pipe_fds[1], STDERR_FILENO) < 0)
+		_exit(1);
+	log_open("test", LOG_LEVEL_INFO);
+	hot_serve(w->hot);
+	_exit(0);
+}
+
+static void an_answer_does_not_wait_for_its_line_in_the_log(void **state)
+{
+	static const char request[] = "\0\1a\0\1b\0\0\0";
+	struct world *w = *state;
+
+	for (int i = 0; i < HOT_PROTOCOL_MAX_; i++) {
+		cleanup_close int fd = connect_to(w, (enum hot_protocol)i);
+		int r, status;
+		pid_t pid;
+
+		if (i == HOT_AUTH)
+			ask(fd);
+		else
+			assert_int_equal(send(fd, request, sizeof(request), 0),
+					 sizeof(request));
+		pid = serve_with_a_stuck_log(w);
+		r = socket_wait(fd, POLLIN, clock_monotonic() + 20 * USEC_PER_SEC);
+		(void)kill(pid, SIGKILL);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status)); /* it did have something to log */
+		assert_int_equal(r, 0);
+	}
+}
+
 int main(void)
 {
 #define HOT_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -224,6 +273,7 @@ int main(void)
 		HOT_TEST(the_longest_idle_connection_makes_room),
 		HOT_TEST(connections_are_closed_when_their_time_is_over),
 		HOT_TEST(a_peer_that_does_not_read_is_not_waited_for),
+		HOT_TEST(an_answer_does_not_wait_for_its_line_in_the_log),
 	};
 
 	log_open("test-door-hot", LOG_LEVEL_ERROR); /* not a line for every refusal */
