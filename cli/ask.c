@@ -126,13 +126,17 @@ void cli_request(const struct cli *c, enum wire_verb verb, struct buf *ret)
 		frame_put_text(ret, "dry_run", "1");
 }
 
-/* Appends this frame's piece of the JSON. */
-static void collect(const struct frame *f, struct buf *text)
+/* Appends this frame's piece of the JSON. One that says that more is to come must bring some:
+ * nobody keeps us with frames of nothing. */
+static int collect(const struct frame *f, struct buf *text)
 {
 	const struct frame_field *piece = frame_find(f, "json");
 
 	if (piece)
 		buf_append(text, piece->data, piece->len);
+	else if (frame_flag(f, "more"))
+		return -EBADMSG;
+	return buf_error(text);
 }
 
 static int receive(int fd, enum wire_verb verb, uint64_t deadline, struct cli_reply *ret)
@@ -150,11 +154,15 @@ static int receive(int fd, enum wire_verb verb, uint64_t deadline, struct cli_re
 		r = wire_check_reply(&ret->frame, verb, &ret->status);
 		if (r < 0)
 			return r;
-		collect(&ret->frame, &text);
+		r = collect(&ret->frame, &text);
+		if (r < 0)
+			return r;
+		/* a frame that is there already is received after the deadline too */
+		if (frame_flag(&ret->frame, "more") && clock_remaining_ms(deadline) == 0)
+			return -ETIMEDOUT;
 	} while (frame_flag(&ret->frame, "more"));
-	r = buf_error(&text);
-	if (r < 0 || text.len == 0)
-		return r;
+	if (text.len == 0)
+		return 0;
 	ret->json = json_loadb((const char *)text.data, text.len,
 			       JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 	return json_is_object(ret->json) ? 0 : -EBADMSG;

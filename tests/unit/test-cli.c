@@ -288,6 +288,7 @@ static void an_answer_of_another_shape_is_refused(void **state)
 		{ "json", "{\"a\":1,\"a\":2}", NULL },
 		{ "json", "{", NULL },
 		{ "secret", "x", NULL },
+		{ "more", "1", NULL }, /* and nothing of the JSON */
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
