@@ -69,14 +69,23 @@ static bool is_environment(struct buf *lines)
 	return p != NULL;
 }
 
+/* [a-z-]+: a line of the environment is made of it. */
+static bool is_action(const char *s)
+{
+	return *s && s[strspn(s, "abcdefghijklmnopqrstuvwxyz-")] == '\0';
+}
+
 static const char *parse_hook(const struct frame *f, struct job *j)
 {
 	struct hook_job *h = &j->hook;
+	struct dns_name zone;
 
+	if (dns_name_from_text(j->zone, &zone) < 0)
+		return "the zone is not a domain name";
 	if (frame_text(f, "program", h->program, sizeof(h->program)) < 0 ||
 	    h->program[0] != '/')
 		return "the hook is not named by an absolute path";
-	if (frame_text(f, "action", h->action, sizeof(h->action)) < 0)
+	if (frame_text(f, "action", h->action, sizeof(h->action)) < 0 || !is_action(h->action))
 		return "what the hook is to do is not a word";
 	if (copy_field(f, "payload", &h->payload) < 0)
 		return "what the hook is to read is not text";

@@ -124,6 +124,10 @@ def surroundings(root, vault):
         for bad in ("ROTATED_VERB=evil\n", "ROTATED_SETTING_X=1\nLD_PRELOAD=x\n", "PATH=/tmp\n",
                     "ROTATED_SETTING_X\n", "ROTATED_SETTING_X=1"):
             assert vault.run_hook(hook, environment=bad).result == "config", bad
+    with results.case("neither a zone nor an action brings a line into the environment"):
+        for bad in ({"zone": "x\nLD_PRELOAD=/tmp/x"}, {"action": "apply\nLD_PRELOAD=/tmp/x"},
+                    {"zone": ""}, {"action": ""}):
+            assert vault.run_hook(hook, **bad).result == "config", bad
 
 
 def refusals(root, vault):
