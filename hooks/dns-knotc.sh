@@ -20,7 +20,10 @@ hook_settings() {
 	hook_need knotc knot
 	[ -z "$config" ] || [ -r "$config" ] || hook_config "CONFIG=$config can not be read"
 	case $limit in
-	*[!0-9]*) hook_config "TIMEOUT is a number" ;;
+	0* | *[!0-9]*) hook_config "TIMEOUT is a number of seconds" ;;
+	esac
+	case ${ROTATED_SETTING_ZONE-} in
+	-* | *[!A-Za-z0-9._-]*) hook_config "ZONE is a name" ;;
 	esac
 }
 

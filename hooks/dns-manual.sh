@@ -18,7 +18,10 @@ hook_pending=true
 hook_settings() {
 	dir=${ROTATED_SETTING_DIR-}
 	command=${ROTATED_SETTING_COMMAND-}
-	[ -n "$dir" ] || hook_config "DIR is not set; add: setting = DIR=/path"
+	case $dir in
+	/*) ;;
+	*) hook_config "DIR is not set to an absolute path; add: setting = DIR=/path" ;;
+	esac
 	[ -w "$dir/" ] || hook_config "the directory $dir is not there or not writable"
 }
 
@@ -45,8 +48,11 @@ hook_apply() {
 		{ cp "$hook_dir/text" "$file.new" && mv -f "$file.new" "$file"; } ||
 			hook_temporary "$file can not be written"
 		# shellcheck disable=SC2086  # splitting at blanks is what COMMAND is documented to do
-		[ -z "$command" ] || (set -f && exec timeout --foreground -k 5 60 $command "$file") >&2 ||
+		[ -z "$command" ] || (set -f && exec timeout --foreground -k 5 60 $command "$file") >&2 || {
+			# the next try must not find it done: nobody has been told
+			mv -f "$file" "$file.new"
 			hook_temporary "COMMAND failed"
+		}
 	fi
 	hook_results pending "a person must change the zone"
 }

@@ -31,6 +31,9 @@ hook_settings() {
 	case $port$limit in
 	*[!0-9]*) hook_config "PORT and TIMEOUT are numbers" ;;
 	esac
+	case $limit in
+	0*) hook_config "TIMEOUT is a number of seconds" ;; # sh would read 010 as eight
+	esac
 	case $server$zone in
 	*[!A-Za-z0-9.:_-]*) hook_config "SERVER is an address or a name, ZONE a name" ;;
 	esac

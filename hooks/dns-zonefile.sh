@@ -37,7 +37,7 @@ hook_settings() {
 		hook_config "the directory ${zone_file%/*} is not writable"
 	[ -n "$reload" ] || hook_config "RELOAD is not set; add: setting = RELOAD=command"
 	case $limit in
-	*[!0-9]*) hook_config "TIMEOUT is a number" ;;
+	0* | *[!0-9]*) hook_config "TIMEOUT is a number of seconds" ;;
 	esac
 }
 
@@ -105,7 +105,9 @@ write_files() {
 
 hook_apply() {
 	new=$file.new
-	exec 9>"$file.lock" || hook_config "$file.lock can not be made"
+	# in a shell of its own: an `exec 9>>` that fails would end this one, with a status of its own
+	(exec 9>>"$file.lock") || hook_config "$file.lock can not be written"
+	exec 9>>"$file.lock"
 	flock -w 30 9 || hook_temporary "another one is at work on $file"
 	write_files
 	# Also when nothing changed: the last try may have ended before this.

@@ -70,7 +70,7 @@ def nsupdate(root):
         done = run(path, one, **dict(at, ZONE="example.org"))
         assert done.returncode in (77, 78), done
     with results.case("dns-nsupdate: settings that can not be right are a matter of config (78)"):
-        for wrong in ({"KEY_FILE": "/nonexistent"}, {"PORT": "x"}, {"SERVER": "a b"},
+        for wrong in ({"KEY_FILE": "/nonexistent"}, {"PORT": "x"}, {"SERVER": "a b"}, {"TIMEOUT": "08"},
                       {"KEY_FILE": ""}, {"ZONE": "x\nserver y"}):
             done = run(path, one, **dict(at, **wrong))
             assert done.returncode == 78, (wrong, done)
@@ -136,8 +136,14 @@ def zonefile_trouble(root, at):
         assert "mine" in text and NAME not in text, text
     with results.case("dns-zonefile: settings that can not be right are a matter of config (78)"):
         for wrong in ({"FILE": ""}, {"FILE": "relative"}, {"FILE": "/nonexistent/x"},
-                      {"RELOAD": ""}, {"ZONE_FILE": "/nonexistent"}, {"TIMEOUT": "x"}):
+                      {"RELOAD": ""}, {"ZONE_FILE": "/nonexistent"}, {"TIMEOUT": "x"},
+                      {"TIMEOUT": "08"}):
             assert run(path, one, **dict(at, **wrong)).returncode == 78, wrong
+    with results.case("dns-zonefile: a lock that can not be had is a matter of config, and is said"):
+        odd = dict(at, FILE=root.join("odd.inc"), RELOAD="true")
+        os.makedirs(root.join("odd.inc.lock"))
+        done = run(path, one, **odd)
+        assert done.returncode == 78 and "odd.inc.lock can not be written" in done.stderr, done
     with results.case("dns-zonefile: a zone file without a marked serial is a matter of config"):
         bare = root.write("nsd/bare.db", "@ 3600 IN SOA a b 1 2 3 4 5\n")
         assert run(path, one, verb="check", **dict(at, ZONE_FILE=bare)).returncode == 78
@@ -155,6 +161,19 @@ def manual(root):
         text = open(root.join("example.com.txt"), encoding="utf-8").read()
         assert done.returncode == 0 and '"v=DKIM1; p=x"' in text, (done, text, seen)
         assert "r0._domainkey.example.com. must have no TXT record" in text, text
+    with results.case("dns-manual: a command that failed is run again by the next try, and then no more"):
+        one, told = change("set", NAME, "v=DKIM1; p=again"), root.join("example.com.txt")
+        os.unlink(told)
+        done = run(hook("dns-manual"), one, DIR=folder, COMMAND="false")
+        assert done.returncode == 75, done
+        done = run(hook("dns-manual"), one, DIR=folder, COMMAND=f"cp -t {root.path}")
+        assert done.returncode == 0 and os.path.exists(told), done
+        done = run(hook("dns-manual"), one, DIR=folder, COMMAND="false")
+        assert done.returncode == 0, done
+    with results.case("dns-manual: a folder that is not named by an absolute path is refused (78)"):
+        for wrong in ("", "-t", "relative"):
+            done = run(hook("dns-manual"), one, DIR=wrong)
+            assert done.returncode == 78 and "absolute" in done.stderr, done
 
 
 def hostile_jobs():
@@ -194,6 +213,10 @@ def main():
         knot = Knot(root, ZONE, include.format(root.join("knot/dkim.inc")))
         zonefile(root, knot, "knot")
         conform("dns-knotc", knot, hook("dns-knotc"), CONFIG=knot.conf)
+        with results.case("dns-knotc: settings that can not be right are a matter of config (78)"):
+            for wrong in ({"ZONE": "--force"}, {"ZONE": "a b"}, {"TIMEOUT": "08"}, {"CONFIG": "/nonexistent"}):
+                done = run(hook("dns-knotc"), change("absent", NAME), **dict({"CONFIG": knot.conf}, **wrong))
+                assert done.returncode == 78, (wrong, done)
         manual(root)
         hostile_jobs()
     results.exit()
