@@ -9,8 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import harness  # noqa: E402
-from servers import Knot, zone_text  # noqa: E402
-from whole import SHORT, mux_login  # noqa: E402
+from whole import SHORT, mux_login, publish_by_knot  # noqa: E402
 
 VALGRIND = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full",
             "--errors-for-leak-kinds=definite", "--show-leak-kinds=definite"]
@@ -27,19 +26,6 @@ def program(root, name):
 def start(root, name):
     argv = [*VALGRIND, program(root, name), "--root", root.path]
     return root.adopt(harness.Daemon(argv, root.join("log", name + ".log")))
-
-
-def publish_by_knot(root):
-    include = root.write("dns/include", "")
-    knot = Knot(root, DOMAIN, zone_text(f"ns1 IN A 127.0.0.1\n$INCLUDE {include}\n", negative=1))
-    hook = os.path.join(root.build, "hooks/dns-zonefile")
-    root.domain(DOMAIN, f"""[domain]
-[dns]
-hook = {hook}
-setting = FILE={include}
-setting = RELOAD={knot.reload_command(DOMAIN)}
-servers = 127.0.0.1:{knot.port}
-""")
 
 
 def log_in(root):
@@ -72,7 +58,7 @@ def main():
     with harness.Root(SHORT, build=harness.plain_build()) as root:
         root.service("billing")
         os.makedirs(root.join("var/spool/postfix/private"))
-        publish_by_knot(root)
+        publish_by_knot(root, DOMAIN)
         daemons = {name: start(root, name) for name in ("rotated", "rotated-auth", "rotated-worker")}
         root.ctl("init", stdin=harness.PASSPHRASE)
         with results.case("issue, rotate, revoke, seal and unseal work under valgrind"):

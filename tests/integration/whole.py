@@ -8,6 +8,7 @@ import struct
 import subprocess
 
 from harness import PASSPHRASE, PATIENCE, Failure, Root, build_path, poll
+from servers import Knot, zone_text
 
 SHORT = """
 [engine]
@@ -45,6 +46,20 @@ def mux_login(path, login, password, patience=PATIENCE):
     if word not in (b"OK", b"NO"):
         raise Failure(f"saslauthd socket: {answer!r}")
     return word.decode().lower()
+
+
+def publish_by_knot(root, domain):
+    """Configures DOMAIN to be published by dns-zonefile into a Knot of ROOT's own; the Knot."""
+    include = root.write(f"dns/{domain}.inc", "")
+    knot = Knot(root, domain, zone_text(f"ns1 IN A 127.0.0.1\n$INCLUDE {include}\n", negative=1))
+    root.domain(domain, f"""[domain]
+[dns]
+hook = {os.path.join(root.build, "hooks/dns-zonefile")}
+setting = FILE={include}
+setting = RELOAD={knot.reload_command(domain)}
+servers = 127.0.0.1:{knot.port}
+""")
+    return knot
 
 
 class Site(Root):
