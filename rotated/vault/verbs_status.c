@@ -179,16 +179,34 @@ static void write_peer_alarms(struct json *j, const struct manager *m)
 			    "systemctl start rotated-worker");
 }
 
-static void write_held_alarms(struct json *j, const struct manager *m)
+/* Longer than this, trouble is not expected to pass by itself. */
+#define FAILING_TOO_LONG (UINT64_C(3600) * USEC_PER_SEC)
+
+static bool is_failing_long(const struct manager *m, const struct engine_item *e)
 {
+	uint64_t limit = m->config->engine.hold_after;
+
+	if (limit > FAILING_TOO_LONG)
+		limit = FAILING_TOO_LONG;
+	return e->failures > 0 && e->failing >= limit;
+}
+
+/* The items are not stepped while they wait: their ages are as of the last step. */
+static void write_trouble_alarms(struct json *j, const struct manager *m)
+{
+	struct moment now = manager_now(m);
+
 	for (size_t i = 0; i < m->item_count; i++) {
+		struct engine_item e = m->items[i]->engine;
 		char what[2 * REPORT_TEXT_MAX];
 		struct view v;
 
-		if (!m->items[i]->engine.is_held)
+		e.failing += e.failures > 0 ? engine_elapsed(&e.seen, &now) : 0;
+		if (!e.is_held && !is_failing_long(m, &e))
 			continue;
 		view_item(m, m->items[i], &v);
-		(void)snprintf(what, sizeof(what), "%s is held: %s", m->items[i]->engine.id,
+		(void)snprintf(what, sizeof(what), "%s %s: %s", e.id,
+			       e.is_held ? "is held" : "has been failing for long",
 			       v.reason); /* cut to fit */
 		write_alarm(j, what, v.hint);
 	}
@@ -209,7 +227,7 @@ static void write_alarms(struct json *j, const struct manager *m)
 		write_alarm(j, audit_alarm(m->audit), "rotatectl audit verify");
 	write_sealed_alarms(j, m);
 	write_peer_alarms(j, m);
-	write_held_alarms(j, m);
+	write_trouble_alarms(j, m);
 	json_array_end(j);
 }
 

@@ -14,6 +14,11 @@ import wire  # noqa: E402
 CONF = """[dns]
 hook = /bin/true
 servers = 127.0.0.1:1
+[engine]
+allow_short_waits = yes
+retry_min = 100ms
+retry_max = 200ms
+hold_after = 300ms
 """
 
 results = harness.Results()
@@ -136,14 +141,59 @@ def soak_is_as_dns_says(root):
     await_gone(root, "worker")
 
 
+def alarm(root, start):
+    """The command that an alarm names; None when there is no such alarm."""
+    return next((a["hint"] for a in get(root, "status")["alarms"]
+                 if a["what"].startswith(start)), None)
+
+
+def unconfirmed(root):
+    """A secret that was sent, and nobody said that it arrived."""
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with client:
+        client.settimeout(harness.PATIENCE)
+        client.connect(root.join("run/rotated/control"))
+        client.sendall(wire.pack([("verb", "Credential.Issue"), ("service", "billing")]))
+        issued = wire.unpack(client.recv(wire.FRAME_MAX))
+    if issued["status"] != b"ok":
+        raise harness.Failure(f"issue: {issued}")
+    item = next(i for i in get(root, "status")["items"] if i["id"] == "billing")
+    results.check(item["state"] == "waiting" and "nobody confirmed" in item["reason"] and
+                  item["hint"] == "rotatectl credential issue billing",
+                  "status shows a credential that nobody confirmed, and what to do", item)
+    root.ctl(*item["hint"].split()[1:])
+    results.check(all(i["id"] != "billing" for i in get(root, "status")["items"]),
+                  "the command that it names mends it")
+
+
+def trouble(root):
+    with worker(root) as w:
+        root.ctl("dkim", "rotate", "example.net")
+        w.done(w.expect("Job.Hook"), "temporary", '{"exit":75,"detail":"no route"}')
+        w.expect("Job.Hook")
+        hint = harness.poll("the alarm", lambda: alarm(root, "example.net has been failing"))
+        results.equal(hint, "rotatectl dns check example.net",
+                      "what fails for longer than it may is an alarm with the next command")
+    with worker(root) as w:
+        # nobody knows what the hook did: the servers are asked, and it has failed too long
+        w.done(w.expect("Job.Dns"), "absent")
+        hint = harness.poll("the alarm", lambda: alarm(root, "example.net is held"))
+        results.equal(hint, "rotatectl dkim rotate example.net",
+                      "what is held is an alarm with the next command")
+    await_gone(root, "worker")
+
+
 def main():
     with harness.Root(CONF) as root:
         root.service("billing")
         root.domain("example.com")
+        root.domain("example.net")
         vault = root.start_vault()
         root.open_store()
         vault = sealed_while_the_door_was_away(root, vault)
+        unconfirmed(root)
         soak_is_as_dns_says(root)
+        trouble(root)
         results.equal(vault.stop(), 0, "the vault ends cleanly")
         results.check("ERROR: AddressSanitizer" not in vault.log() and
                       "runtime error" not in vault.log(), "no sanitizer complained", vault.log())
