@@ -287,7 +287,8 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = start(&p, root);
 	if (r < 0) {
-		log_error("cannot start: %s", strerrordesc_np(-r));
+		log_error("cannot start: %s", r == -EBADMSG ? "the configuration is not good"
+							    : strerrordesc_np(-r));
 		return EXIT_FAILURE;
 	}
 	(void)sd_notify(0, "READY=1"); /* no manager to tell is no failure */

@@ -186,6 +186,10 @@ int manager_new(const char *root, struct manager **ret, struct report *report)
 	if (!m->root)
 		return -ENOMEM;
 	r = load_config(root, &m->config, report);
+	if (r == -EBADMSG) { /* each mistake is in the log already */
+		report_set(report, r, "can not start: the configuration is not good");
+		report_hint(report, "rotatectl check");
+	}
 	if (r == 0)
 		r = set_up(m, report);
 	if (r < 0)
