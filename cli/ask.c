@@ -60,7 +60,8 @@ static int fail_connect(struct cli *c, const char *path, int error)
 	switch (error) {
 	case -EACCES:
 		(void)report_set(&r, error, "%s may not be opened by this user", path);
-		report_hint(&r, "run it as root, or add the user to admins= in [vault]");
+		report_hint(&r, "run it as root, or put the user into the group rotated and "
+				"into admins= in [vault]");
 		return cli_fail(c, CLI_REFUSED, &r);
 	case -EPERM:
 		(void)report_set(&r, error, "%s is served by a user that is not rotated's",
