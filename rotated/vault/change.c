@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "rotated/vault/items.h"
+#include "rotated/vault/schedule.h"
 #include "rotated/vault/store.h"
 
 #define CHECKPOINT_AFTER (UINT64_C(3600) * USEC_PER_SEC)
@@ -282,6 +283,12 @@ static void take_over(struct manager *m, struct change *c)
 		begin(m, item, &c->begun);
 }
 
+static void raise_store_alarm(struct manager *m, const struct report *report)
+{
+	alarm_raise(m, ALARM_STORE, report);
+	schedule_probe(m);
+}
+
 int change_commit(struct manager *m, struct change *c, struct report *report)
 {
 	char request[AUDIT_REQUEST_SIZE];
@@ -299,7 +306,7 @@ int change_commit(struct manager *m, struct change *c, struct report *report)
 	if (r == 0)
 		r = store(m, c, &txid, report);
 	if (r < 0) {
-		alarm_raise(m, ALARM_STORE, report);
+		raise_store_alarm(m, report);
 		event.outcome = "failed";
 		ignore_result(
 			append(m, c, &entry, &event, &late)); /* the intent stands alone */
@@ -308,9 +315,11 @@ int change_commit(struct manager *m, struct change *c, struct report *report)
 	r = update_index(m, c, txid, report);
 	event.outcome = r < 0 ? "index-failed" : "ok";
 	event.txid = txid;
-	if (append(m, c, &entry, &event, &late) < 0)
-		log_report(LOG_LEVEL_ERROR, &late); /* it is done; the intent tells of it */
 	take_over(m, c);
+	if (append(m, c, &entry, &event, &late) < 0) { /* it is done; the intent tells of it */
+		log_report(LOG_LEVEL_ERROR, &late);
+		raise_store_alarm(m, &late);
+	}
 	return r;
 }
 
@@ -378,4 +387,39 @@ int change_note(struct manager *m, const struct audit_event *event, struct repor
 	e.wall = manager_now(m).wall;
 	e.request = request;
 	return audit_append(m->audit, &e, true, report);
+}
+
+/* A change of nothing: the keystore only takes the audit log's new end. */
+static int store_audit_end(struct manager *m, struct report *report)
+{
+	struct keystore_audit end;
+	struct keystore_txn *txn;
+	uint64_t txid;
+	int r = keystore_begin(m->keystore, &txn, report);
+
+	if (r < 0)
+		return r;
+	audit_end(m->audit, &end);
+	keystore_set_audit(txn, &end);
+	r = keystore_commit(txn, &txid, report);
+	sodium_memzero(&end, sizeof(end));
+	return r < 0 ? r : index_commit(m->index, txid, report);
+}
+
+void change_probe(struct manager *m)
+{
+	static const struct audit_event e = { .event = "vault.writable",
+					      .actor = "rotated",
+					      .outcome = "ok" };
+	struct report report = { 0 };
+	int r = store_audit_end(m, &report);
+
+	if (r == 0)
+		r = change_note(m, &e, &report);
+	if (r < 0) {
+		raise_store_alarm(m, &report);
+		return;
+	}
+	alarm_clear(m, ALARM_STORE);
+	log_notice("the keystore and the audit log can be written again");
 }

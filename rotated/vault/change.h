@@ -45,4 +45,7 @@ void change_checkpoint(struct manager *m, bool is_forced);
 must_check int change_note(struct manager *m, const struct audit_event *event,
 			   struct report *report);
 
+/* After ALARM_STORE: takes the alarm back if the keystore and the audit log take something. */
+void change_probe(struct manager *m);
+
 #endif

@@ -62,6 +62,7 @@ struct manager {
 	struct worker *worker;
 	struct keygen *keygen;
 	sd_event_source *wake;
+	uint64_t probe_at; /* when to see if the disk takes something again; 0: it does */
 	sd_event_source *clock_watch;
 	int clock_fd;
 

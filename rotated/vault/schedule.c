@@ -14,7 +14,7 @@
 enum { MOVES_MAX = 64 }; /* far more than an item ever has to make at once */
 
 /* After the vault itself could not do its part: a full disk, no memory. */
-#define TROUBLE_WAIT (60 * USEC_PER_SEC)
+#define TROUBLE_WAIT (15 * USEC_PER_SEC)
 
 static uint64_t boottime(const struct manager *m)
 {
@@ -36,6 +36,8 @@ static void rearm(struct manager *m)
 	for (size_t i = 0; i < m->item_count; i++)
 		if (m->items[i]->wake_at < next)
 			next = m->items[i]->wake_at;
+	if (m->probe_at && m->probe_at < next)
+		next = m->probe_at;
 	r = sd_event_source_set_enabled(m->wake,
 					next == USEC_NEVER ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
 	if (r >= 0 && next != USEC_NEVER)
@@ -99,6 +101,13 @@ static void settle(struct manager *m, struct item *item)
 	sleep_for(m, item, TROUBLE_WAIT);
 }
 
+void schedule_probe(struct manager *m)
+{
+	if (m->probe_at == 0)
+		m->probe_at = boottime(m) + TROUBLE_WAIT;
+	rearm(m);
+}
+
 void schedule_settle(struct manager *m, struct item *item)
 {
 	settle(m, item);
@@ -151,6 +160,11 @@ static int on_wake(sd_event_source *source, uint64_t usec, void *context)
 		if (m->items[i]->wake_at <= now)
 			settle(m, m->items[i]);
 	change_checkpoint(m, false);
+	if (m->probe_at && m->probe_at <= now) {
+		m->probe_at = 0;
+		if (m->alarms[ALARM_STORE].what[0])
+			change_probe(m);
+	}
 	rearm(m);
 	return 0;
 }

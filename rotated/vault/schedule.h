@@ -20,4 +20,7 @@ struct made;
 void schedule_observe(struct manager *m, struct item *item,
 		      const struct engine_observation *seen, const struct made *made);
 
+/* Something could not be written: sees in a while if that is over. */
+void schedule_probe(struct manager *m);
+
 #endif
