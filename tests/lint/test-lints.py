@@ -198,6 +198,8 @@ def units():
               "check-units finds a sandbox that was loosened")
     unit_case("rotated-auth.service.in", "LimitCORE=0", "LimitCORE=infinity", "no LimitCORE=0",
               "check-units finds a service that may dump core")
+    unit_case("rotated.service.in", "SystemCallFilter=@chown\n", "", "no SystemCallFilter=@chown",
+              "check-units finds a filter that takes away what logins need")
     unit_case("rotated-worker.service.in", "RestartSec=", "RestrtSec=", "RestrtSec",
               "check-units finds a misspelt directive")
     unit_case("rotated-door.socket", "SocketUser=rotated-auth", "SocketUser=nobody-at-all", "nobody makes the user",
