@@ -139,12 +139,12 @@ def plain_build():
 class Process:
     """A program in the foreground whose output goes to a file; stopped by its own pid."""
 
-    def __init__(self, argv, log, env=None, cwd=None):
+    def __init__(self, argv, log, env=None, cwd=None, **popen):
         self.argv = argv
         self.log_path = log
         with open(log, "ab") as out:
             self.popen = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, cwd=cwd
+                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, cwd=cwd, **popen
             )
 
     @property
@@ -192,7 +192,7 @@ class Process:
 class Daemon(Process):
     """One of ours: it says READY=1 over NOTIFY_SOCKET when it may be talked to."""
 
-    def __init__(self, argv, log, cwd=None, ready=True):
+    def __init__(self, argv, log, cwd=None, ready=True, env=None, **popen):
         folder = tempfile.mkdtemp(prefix="rtn")
         path = os.path.join(folder, "n")
         try:
@@ -201,8 +201,8 @@ class Daemon(Process):
                 os.chmod(folder, 0o755)
                 os.chmod(path, 0o666)
                 notify.settimeout(0.05)
-                env = dict(os.environ, NOTIFY_SOCKET=path)
-                super().__init__(argv, log, env=env, cwd=cwd)
+                env = dict(env or os.environ, NOTIFY_SOCKET=path)
+                super().__init__(argv, log, env=env, cwd=cwd, **popen)
                 if ready:
                     poll(f"{argv[0]} to be ready", lambda: self._is_ready(notify))
         finally:
