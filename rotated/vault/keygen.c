@@ -154,14 +154,25 @@ int keygen_start(struct keygen *k, struct item *item, const struct engine_action
 	return 0;
 }
 
+/* Its job is still the item's: the next step has to count it as lost. */
+static void forget(struct task *t)
+{
+	if (!t->item)
+		return;
+	t->item->is_unsure = true;
+	t->item->wake_at = 0;
+	t->item = NULL;
+}
+
 void keygen_cancel(struct keygen *k)
 {
 	if (k->running)
-		k->running->item = NULL;
+		forget(k->running);
 	while (k->waiting) {
 		struct task *t = k->waiting;
 
 		k->waiting = t->next;
+		forget(t);
 		task_free(t);
 	}
 }

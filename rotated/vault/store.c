@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "rotated/vault/change.h"
+#include "rotated/vault/control.h"
 #include "rotated/vault/door.h"
 #include "rotated/vault/items.h"
 #include "rotated/vault/keygen.h"
@@ -174,11 +175,23 @@ int store_unsealed(struct manager *m, struct report *report)
 	return 0;
 }
 
+/* Whose key was under way when it was sealed need not wait for it. */
+static void refuse_waiters(struct manager *m)
+{
+	struct report report = { 0 };
+
+	report_set(&report, -ENOKEY, "the keystore was sealed before the key was made");
+	report_hint(&report, "rotatectl unseal");
+	for (size_t i = 0; i < m->item_count; i++)
+		control_item_moved(m, m->items[i], &report);
+}
+
 void store_seal(struct manager *m, enum keystore_tier tier)
 {
 	if (!m->keystore)
 		return;
 	keygen_cancel(m->keygen);
+	refuse_waiters(m);
 	if (tier & KEYSTORE_AUTH) {
 		worker_cancel_all(m->worker);
 		m->is_sealed_by_order = true;
@@ -189,6 +202,7 @@ void store_seal(struct manager *m, enum keystore_tier tier)
 	}
 	keystore_seal(m->keystore, tier);
 	manager_notify(m);
+	schedule_settle_all(m); /* with AUTH sealed as well, of nothing */
 }
 
 /* ---- at start ---- */

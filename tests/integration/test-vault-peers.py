@@ -183,17 +183,49 @@ def trouble(root):
     await_gone(root, "worker")
 
 
+def ask(root, *fields):
+    """A request whose answer is read later."""
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    client.settimeout(harness.PATIENCE)
+    client.connect(root.join("run/rotated/control"))
+    client.sendall(wire.pack(list(fields)))
+    return client
+
+
+def sealed_while_keys_are_made(root):
+    # the vault reads them in this order, and makes one key at a time
+    domains = [f"d{i}.example" for i in range(6)]
+    waiting = [ask(root, ("verb", "Dkim.Rotate"), ("domain", d)) for d in domains]
+    seal = ask(root, ("verb", "Store.Seal"), ("tier", "issuer"))
+    seal.recv(wire.FRAME_MAX)
+    answers = [wire.unpack(c.recv(wire.FRAME_MAX)) for c in waiting]
+    told = [a for a in answers if a["status"] == b"again"]
+    results.check(told and all(a["hint"] == b"rotatectl unseal" for a in told),
+                  "who waits for a key when it is sealed is told so", answers)
+    for client in [*waiting, seal]:
+        client.close()
+    root.unseal()
+
+    def steps():
+        return [get(root, "dkim", "show", d)["keys"][0]["record"] for d in domains]
+    harness.poll("every key to be made", lambda: all(steps()))
+    results.check(True, "after the unseal every key is made")
+
+
 def main():
     with harness.Root(CONF) as root:
         root.service("billing")
         root.domain("example.com")
         root.domain("example.net")
+        for i in range(6):
+            root.domain(f"d{i}.example")
         vault = root.start_vault()
         root.open_store()
         vault = sealed_while_the_door_was_away(root, vault)
         unconfirmed(root)
         soak_is_as_dns_says(root)
         trouble(root)
+        sealed_while_keys_are_made(root)
         results.equal(vault.stop(), 0, "the vault ends cleanly")
         results.check("ERROR: AddressSanitizer" not in vault.log() and
                       "runtime error" not in vault.log(), "no sanitizer complained", vault.log())
