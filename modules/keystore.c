@@ -73,24 +73,22 @@ int keystore_backend_set_keys(struct keystore_backend *b, const uint8_t *blob, s
 }
 
 /* The entry of LOGIN, or the decoy that stands for it. NOTFOUND or UNAVAIL, or OK when it is
- * real. The decoy is made in every case, so that an unknown login costs no more. */
+ * real. The decoy is made in every case and only here, so that no login costs more than
+ * another. */
 static enum identity_verdict fetch(struct keystore_backend *b, const char *login,
-				   struct verifier_entry *ret)
+				   struct verifier_entry *ret_decoy, struct verifier_entry *ret)
 {
-	struct verifier_entry entry;
 	int r;
 
 	if (!b->keys)
 		return IDENTITY_UNAVAIL;
-	verifier_decoy(b->keys, login, ret);
-	r = strlen(login) > VERIFIER_LOGIN_MAX ? -ENOENT : index_get(b->reader, login, &entry);
-	if (r == -ENOENT)
+	verifier_decoy(b->keys, login, ret_decoy);
+	r = strlen(login) > VERIFIER_LOGIN_MAX ? -ENOENT : index_get(b->reader, login, ret);
+	if (r == -ENOENT) {
+		*ret = *ret_decoy;
 		return IDENTITY_NOTFOUND;
-	if (r < 0)
-		return IDENTITY_UNAVAIL;
-	*ret = entry;
-	explicit_bzero(&entry, sizeof(entry));
-	return IDENTITY_OK;
+	}
+	return r < 0 ? IDENTITY_UNAVAIL : IDENTITY_OK;
 }
 
 static void set_identity(struct identity_answer *a, const struct verifier_entry *entry)
@@ -106,9 +104,9 @@ static void ask_password(void *context, const char *login, const struct secret *
 {
 	struct keystore_backend *b = context;
 	struct identity_answer answer = { .verdict = IDENTITY_UNAVAIL };
-	struct verifier_entry entry;
+	struct verifier_entry entry, decoy;
 
-	answer.verdict = fetch(b, login, &entry);
+	answer.verdict = fetch(b, login, &decoy, &entry);
 	if (answer.verdict != IDENTITY_UNAVAIL) {
 		uint64_t now = clock_now(&b->clock).wall;
 		uint32_t version =
@@ -128,13 +126,13 @@ static void ask_verifier(void *context, const char *login, struct identity_answe
 {
 	struct keystore_backend *b = context;
 	struct identity_answer answer = { .verdict = IDENTITY_UNAVAIL };
-	struct verifier_entry entry;
+	struct verifier_entry entry, decoy;
 
-	answer.verdict = fetch(b, login, &entry);
+	answer.verdict = fetch(b, login, &decoy, &entry);
 	if (answer.verdict == IDENTITY_OK &&
 	    !verifier_entry_usable(&entry, clock_now(&b->clock).wall)) {
 		answer.verdict = IDENTITY_REJECT;
-		verifier_decoy(b->keys, login, &entry);
+		entry = decoy;
 	}
 	if (answer.verdict != IDENTITY_UNAVAIL) {
 		verifier_scram_text(&entry.versions[0], answer.verifier); /* the newest */
