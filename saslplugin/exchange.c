@@ -120,7 +120,6 @@ static int build(struct buf *out, const struct exchange_question *q)
 static int read_verdict(const struct frame *f, const struct exchange_question *q,
 			struct exchange_answer *ret)
 {
-	struct exchange_answer answer = { .accepted = true };
 	char word[16];
 	int r;
 
@@ -133,12 +132,11 @@ static int read_verdict(const struct frame *f, const struct exchange_question *q
 	}
 	if (strcmp(word, "ok") != 0)
 		return -EAGAIN;
-	if (q->verb == WIRE_AUTH_VERIFIER) {
-		r = frame_text(f, "verifier", answer.verifier, sizeof(answer.verifier));
-		if (r < 0)
-			return -EBADMSG;
-	}
-	*ret = answer;
+	/* straight into RET: no copy of a verifier is left behind */
+	if (q->verb == WIRE_AUTH_VERIFIER &&
+	    frame_text(f, "verifier", ret->verifier, sizeof(ret->verifier)) < 0)
+		return -EBADMSG;
+	ret->accepted = true;
 	return 0;
 }
 
