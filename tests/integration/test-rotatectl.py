@@ -183,6 +183,48 @@ def credential_verbs(results, root):
     results.check("rtd1_" not in done.stderr, "and is not in the error", done.stderr)
 
 
+OPERANDS = {"SERVICE": "billing", "LOGIN": "billing.3", "DOMAIN": "example.com", "SELECTOR": "r20260101"}
+
+
+def verbs():
+    """(words, options) of every row of cli/verbs.def, its operands filled in."""
+    text = open(os.path.join(harness.SOURCE, "cli/verbs.def"), encoding="utf-8").read()
+    for noun, verb, operands, options in re.findall(r'^VERB\(\w+, "(.*?)", "(.*?)", "(.*?)", "(.*?)"', text, re.M):
+        yield f"{noun} {verb}".split() + [OPERANDS[o.strip("[]")] for o in operands.split()], options.split()
+
+
+def without_a_vault(results, root):
+    for words, _ in verbs():
+        if words == ["check"]:
+            continue
+        with results.case(f"{' '.join(words)} without a vault: try again, in JSON too"):
+            done = root.ctl("--json", *words, stdin=harness.PASSPHRASE, check=False)
+            assert done.returncode == 75 and json.loads(done.stderr)["status"] == "again", done
+
+
+def state_of(root):
+    """Every byte of what the system keeps, but for the lock files, which are of the moment."""
+    found = {}
+    for folder, _, names in os.walk(root.path):
+        for name in names:
+            path = os.path.join(folder, name)
+            if os.path.isfile(path) and name != "lock.mdb" and not path.startswith(root.join("log")):
+                with open(path, "rb") as f:
+                    found[path] = f.read()
+    return found
+
+
+def dry_runs(results, root):
+    for words, options in verbs():
+        if "dry-run" not in options:
+            continue
+        before = state_of(root)
+        done = root.ctl(*words, "--dry-run", stdin=harness.PASSPHRASE, check=False)
+        changed = [path for path, data in state_of(root).items() if before.get(path) != data]
+        results.check(not changed and done.returncode in (0, 1, 3), f"{' '.join(words)} --dry-run changes no byte",
+                      f"{changed} {done}")
+
+
 def main():
     results = harness.Results()
     with harness.Root(CONF) as root:
@@ -190,11 +232,13 @@ def main():
         root.domain("example.com")
         expect(results, root, 75, ["status"], "without a vault: try again", holds="next: rotated --root")
         expect(results, root, 0, ["check"], "check needs no vault", holds="1 service")
+        without_a_vault(results, root)
         vault = root.start_vault()
         keystore_verbs(results, root)
         recovery(results, root)
         credential_verbs(results, root)
         check_shapes(results, root)
+        dry_runs(results, root)
         expect(results, root, 0, ["store", "verify"], "the store is whole")
         expect(results, root, 0, ["audit", "verify"], "the audit log is whole")
         for words in (["status"], ["plan"], ["service", "list"], ["dkim", "list"], ["audit", "show"]):
