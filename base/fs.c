@@ -165,3 +165,16 @@ int fs_make_dirs(const char *path, mode_t mode)
 	}
 	return 0;
 }
+
+int fs_claim_streams(void)
+{
+	for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0)
+			continue;
+		/* the lowest that is free, so it is this one; not close-on-exec, as streams are
+		 */
+		if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+			return -errno;
+	}
+	return 0;
+}

@@ -26,6 +26,13 @@ must_check int fs_replace(int dirfd, const char *name, const void *data, size_t 
 /* All of DATA or a negative errno. */
 must_check int fs_write_all(int fd, const void *data, size_t len);
 
+/*
+ * For the first line of main(): puts /dev/null where descriptor 0, 1 or 2 is closed, the wrong
+ * way round, so that its use stays an error. Otherwise the next file or socket to be opened
+ * would stand there, and what is meant for the log would be written into it.
+ */
+must_check int fs_claim_streams(void);
+
 /* Makes PATH and its parents, durably. Those it makes have MODE, whatever the umask; one that
  * is there already is left. */
 must_check int fs_make_dirs(const char *path, mode_t mode);

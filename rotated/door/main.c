@@ -19,6 +19,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/log.h"
 #include "rotated/config/config.h"
 #include "rotated/door/door.h"
@@ -280,6 +281,8 @@ int main(int argc, char **argv)
 
 	if (r >= 0)
 		return r;
+	if (fs_claim_streams() < 0)
+		return EXIT_FAILURE;
 	log_open("rotated-auth", LOG_LEVEL_INFO);
 	r = harden();
 	if (r == 0)

@@ -137,6 +137,8 @@ int main(int argc, char **argv)
 
 	if (r > 0)
 		return r - 1;
+	if (fs_claim_streams() < 0)
+		return EXIT_FAILURE;
 	log_open(program, o.is_debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	if (fs_join(o.root, socket_path, path, sizeof(path)) < 0) {
 		log_error("%s: too long", o.root);

@@ -6,7 +6,7 @@ import json
 import os
 import pwd
 
-from harness import Results, Root, poll
+from harness import Process, Results, Root, build_path, poll
 from wire import FakeVault, change, payload
 
 results = Results()
@@ -257,6 +257,19 @@ def killed(root):
         vault.close()
 
 
+def without_streams(root):
+    with results.case("a worker without standard streams keeps its files out of their place"):
+        vault = FakeVault(root.path)
+        worker = root.adopt(Process(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", build_path("rotated-worker"),
+                                     "--root", root.path], root.join("log", "mute.log")))
+        vault.accept()
+        for fd in range(3):
+            assert os.readlink(f"/proc/{worker.pid}/fd/{fd}") == "/dev/null", fd
+        assert vault.run_hook(script(root, "talks", "echo hi; echo ho >&2\n")).result == "ok"
+        worker.stop()
+        vault.close()
+
+
 def stranger(root):
     if os.geteuid() != 0:
         return
@@ -290,6 +303,7 @@ def main():
         side_by_side(root, vault)
         vault_comes_and_goes(root, vault, worker)
         killed(root)
+        without_streams(root)
         stranger(root)
     results.exit()
 

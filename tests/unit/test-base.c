@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -315,6 +316,33 @@ static void directories_have_their_mode_whatever_the_umask(void **state)
 	assert_int_equal(st.st_mode & 07777, 0700);
 }
 
+/* Runs in a process without standard streams; its exit status says what was wrong. */
+static int without_streams(void)
+{
+	int fd;
+
+	for (fd = 0; fd <= STDERR_FILENO; fd++)
+		(void)close(fd);
+	if (fs_claim_streams() < 0)
+		return 1;
+	if (write(STDERR_FILENO, "x", 1) >= 0 || read(STDIN_FILENO, &fd, 1) >= 0)
+		return 2;
+	return open("/dev/null", O_RDONLY | O_CLOEXEC) > STDERR_FILENO ? 0 : 3;
+}
+
+static void what_is_opened_later_never_stands_for_a_closed_stream(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(without_streams());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static void a_typing_mistake_finds_the_name_that_was_meant(void **state)
 {
 	static const char *const names[] = { "issue", "list", "rotate", "revoke" };
@@ -347,6 +375,7 @@ int main(void)
 		cmocka_unit_test(secrets_compare_and_copy),
 		cmocka_unit_test(a_secret_may_take_another_of_no_more_than_its_length),
 		cmocka_unit_test(a_typing_mistake_finds_the_name_that_was_meant),
+		cmocka_unit_test(what_is_opened_later_never_stands_for_a_closed_stream),
 		cmocka_unit_test_setup_teardown(replace_is_whole_and_has_its_mode, make_dir,
 						drop_dir),
 		cmocka_unit_test_setup_teardown(
