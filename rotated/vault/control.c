@@ -277,7 +277,11 @@ static void on_accepted(void *context, int fd)
 	struct control *c = context;
 	struct session *s = calloc(1, sizeof(*s));
 	struct peer_options options = {
-		.event = c->m->event, .ops = &ops, .context = s, .idle = IDLE
+		.event = c->m->event,
+		.ops = &ops,
+		.context = s,
+		.idle = IDLE,
+		.takes_turns = true,
 	};
 
 	if (!s)

@@ -74,10 +74,15 @@ static void hang_up(struct peer *p)
 	(void)shutdown(p->fd, SHUT_RDWR); /* fails only when it is broken already */
 }
 
+static bool is_heard(const struct peer *p)
+{
+	return !p->is_dead && !p->is_busy && !(p->options.takes_turns && p->first);
+}
+
 /* What to wait for, and how long. A failure here is a failure of the loop: hang up. */
 static void update(struct peer *p)
 {
-	uint32_t events = (p->is_busy ? 0U : EPOLLIN) | (p->first ? EPOLLOUT : 0U);
+	uint32_t events = (is_heard(p) ? EPOLLIN : 0U) | (p->first ? EPOLLOUT : 0U);
 	uint64_t wait = p->first ? SEND_TIMEOUT : p->is_busy ? 0 : p->options.idle;
 	int r = sd_event_source_set_io_events(p->io, events);
 
@@ -182,7 +187,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *context
 	p->in_callback++;
 	if (events & EPOLLOUT)
 		flush(p);
-	if ((events & EPOLLIN) && !p->is_dead && !p->is_busy)
+	if ((events & EPOLLIN) && is_heard(p))
 		receive(p);
 	else if (events & (EPOLLHUP | EPOLLERR))
 		peer_close(p);

@@ -27,6 +27,7 @@ struct peer_options {
 	const struct peer_ops *ops;
 	void *context;
 	uint64_t idle; /* microseconds without a frame before it is hung up on; 0: for ever */
+	bool takes_turns; /* is not read from before it has taken its answers */
 };
 
 /* Owns FD from now on, also after a failure. */

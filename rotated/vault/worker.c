@@ -19,6 +19,7 @@ struct job {
 	struct worker *worker;
 	char id[JOB_ID_SIZE];
 	char zone[DOMAIN_MAX + 2];
+	enum wire_verb verb;
 	uint64_t timeout;
 	struct buf frame;
 	bool is_sent;
@@ -159,6 +160,7 @@ int worker_submit(struct worker *w, const struct worker_request *request)
 	if (!j)
 		return -ENOMEM;
 	j->worker = w;
+	j->verb = request->verb;
 	j->timeout = request->timeout;
 	j->done = request->done;
 	j->context = request->context;
@@ -223,7 +225,8 @@ static void on_done(struct worker *w, const struct frame *f)
 	if (!j)
 		return; /* given up already */
 	if (frame_text(f, "result", word, sizeof(word)) < 0 ||
-	    engine_outcome_parse(word, &result.outcome) < 0)
+	    engine_outcome_parse(word, &result.outcome) < 0 ||
+	    !worker_outcome_fits(j->verb, result.outcome))
 		result.outcome = ENGINE_OUTCOME_LOST;
 	worker_detail(result.output, detail, sizeof(detail));
 	result.remembered = worker_ttl(result.output);

@@ -53,6 +53,9 @@ void worker_state(const struct worker *w, struct worker_state *ret);
  * decides nothing. RET is empty when there is none. */
 void worker_detail(const char *output, char *ret, size_t size);
 
+/* Whether a job of VERB can end so: a hook sees no records, and DNS refuses no permission. */
+bool worker_outcome_fits(enum wire_verb verb, enum engine_outcome outcome);
+
 /* The longer of the two TTLs that OUTPUT begins with, in microseconds; 0 when it does not begin
  * with them. It can only make a wait longer: the least is the configuration's. */
 uint64_t worker_ttl(const char *output);

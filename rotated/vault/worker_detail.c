@@ -85,3 +85,19 @@ uint64_t worker_ttl(const char *output)
 		return 0;
 	return (ttl > negative ? ttl : negative) * USEC_PER_SEC;
 }
+
+bool worker_outcome_fits(enum wire_verb verb, enum engine_outcome outcome)
+{
+	switch ((int)outcome) {
+	case ENGINE_OUTCOME_VISIBLE:
+	case ENGINE_OUTCOME_ABSENT:
+	case ENGINE_OUTCOME_DIFFERS:
+	case ENGINE_OUTCOME_PARTIAL:
+	case ENGINE_OUTCOME_UNREACHABLE:
+		return verb == WIRE_JOB_DNS;
+	case ENGINE_OUTCOME_LOST:
+		return false; /* ours to say */
+	default:
+		return verb == WIRE_JOB_HOOK;
+	}
+}

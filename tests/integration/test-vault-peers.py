@@ -212,11 +212,56 @@ def sealed_while_keys_are_made(root):
     results.check(True, "after the unseal every key is made")
 
 
+def hostile_worker(root):
+    with worker(root) as w:
+        root.ctl("dkim", "rotate", "odd.example")
+        job = w.expect("Job.Hook")
+        w.done({"id": b"999999"}, "ok")
+        w.done(job, "visible", "\x00]}{\"ttl\":")
+        w.done(job, "ok")
+        question = w.expect("Job.Dns")
+        results.check(question["name"].startswith(b"r") and connection(root, "worker"),
+                      "what a worker can not know makes the vault ask, not believe", question)
+        w.send([("status", "ok")])
+        results.check(w.is_hung_up(), "a worker that answers what nobody asked is hung up on")
+    await_gone(root, "worker")
+    with worker(root) as w:
+        w.expect("Job.Dns")
+        results.check(True, "and the question is asked again of the next one")
+
+
+def silent_client(root):
+    """Who asks on and on and takes no answer is not read from, and holds up nobody."""
+    client = ask(root, ("verb", "Status.Get"))
+    client.setblocking(False)
+    request = wire.pack([("verb", "Status.Get")])
+    sent = 1
+    while sent < 20000:
+        try:
+            client.send(request)
+            sent += 1
+        except BlockingIOError:
+            get(root, "status")  # it had its turn, and the vault lives
+            try:
+                client.send(request)
+                sent += 1
+            except BlockingIOError:
+                break
+    results.check(sent < 20000, "a client that takes no answer is not read from", sent)
+    client.settimeout(harness.PATIENCE)
+    for _ in range(sent):
+        frame = wire.unpack(client.recv(wire.FRAME_MAX))
+        assert frame["status"] == b"ok", frame
+    results.check(True, "and gets every answer when it takes them")
+    client.close()
+
+
 def main():
     with harness.Root(CONF) as root:
         root.service("billing")
         root.domain("example.com")
         root.domain("example.net")
+        root.domain("odd.example")
         for i in range(6):
             root.domain(f"d{i}.example")
         vault = root.start_vault()
@@ -225,7 +270,9 @@ def main():
         unconfirmed(root)
         soak_is_as_dns_says(root)
         trouble(root)
+        hostile_worker(root)
         sealed_while_keys_are_made(root)
+        silent_client(root)
         results.equal(vault.stop(), 0, "the vault ends cleanly")
         results.check("ERROR: AddressSanitizer" not in vault.log() and
                       "runtime error" not in vault.log(), "no sanitizer complained", vault.log())

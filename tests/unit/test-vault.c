@@ -148,6 +148,19 @@ static void ttl_is_taken_only_from_where_it_has_to_stand(void **state)
 	assert_int_equal(worker_ttl(""), 0);
 }
 
+static void worker_can_not_answer_for_another_kind_of_job(void **state)
+{
+	(void)state;
+	assert_true(worker_outcome_fits(WIRE_JOB_DNS, ENGINE_OUTCOME_VISIBLE));
+	assert_true(worker_outcome_fits(WIRE_JOB_DNS, ENGINE_OUTCOME_UNREACHABLE));
+	assert_false(worker_outcome_fits(WIRE_JOB_DNS, ENGINE_OUTCOME_OK));
+	assert_true(worker_outcome_fits(WIRE_JOB_HOOK, ENGINE_OUTCOME_OK));
+	assert_true(worker_outcome_fits(WIRE_JOB_HOOK, ENGINE_OUTCOME_DENIED));
+	assert_false(worker_outcome_fits(WIRE_JOB_HOOK, ENGINE_OUTCOME_VISIBLE));
+	assert_false(worker_outcome_fits(WIRE_JOB_HOOK, ENGINE_OUTCOME_LOST));
+	assert_false(worker_outcome_fits(WIRE_JOB_DNS, ENGINE_OUTCOME_LOST));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +170,7 @@ int main(void)
 		cmocka_unit_test(dkim_name_is_the_one_of_rfc_6376),
 		cmocka_unit_test(detail_is_found_in_what_a_worker_says),
 		cmocka_unit_test(long_detail_is_cut),
+		cmocka_unit_test(worker_can_not_answer_for_another_kind_of_job),
 		cmocka_unit_test(ttl_is_taken_only_from_where_it_has_to_stand),
 	};
 
