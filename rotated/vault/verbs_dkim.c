@@ -31,9 +31,14 @@ struct item *request_find_domain(struct request *req, enum wire_status *status)
 		return NULL;
 	}
 	item = item_find(req->m, ENGINE_DKIM, name);
-	if (!item)
-		*status = request_refuse(req, WIRE_STATUS_REFUSED, "rotatectl dkim list",
+	if (!item) {
+		*status = request_refuse(req, WIRE_STATUS_REFUSED, NULL,
 					 "there is no domain %s", name);
+		report_hint(&req->reply.report,
+			    "rotatectl dkim list; a new one is made by domains.d/%s.conf and "
+			    "systemctl reload rotated",
+			    name);
+	}
 	return item;
 }
 

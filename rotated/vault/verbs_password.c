@@ -30,9 +30,15 @@ static struct item *find_service(struct request *req, enum wire_status *status)
 		return NULL;
 	}
 	item = item_find(req->m, ENGINE_PASSWORD, id);
-	if (!item)
-		*status = request_refuse(req, WIRE_STATUS_REFUSED, "rotatectl service list",
+	if (!item) {
+		*status = request_refuse(req, WIRE_STATUS_REFUSED, NULL,
 					 "there is no service %s", id);
+		report_hint(
+			&req->reply.report,
+			"rotatectl service list; a new one is made by services.d/%s.conf and "
+			"systemctl reload rotated",
+			id);
+	}
 	return item;
 }
 

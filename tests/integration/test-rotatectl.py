@@ -170,7 +170,7 @@ def credential_verbs(results, root):
     expect(results, root, 3, ["service", "disable", "billing"], "disabling it again is nothing to do")
     expect(results, root, 0, ["service", "enable", "billing"], "and enabled")
     expect(results, root, 1, ["credential", "issue", "nobody"], "an unknown service is refused",
-           holds="rotatectl service list")
+           holds="services.d/nobody.conf and systemctl reload rotated")
     full = open("/dev/full", "w", encoding="utf-8")
     done = subprocess.run([harness.build_path("rotatectl", root.build), "--root", root.path,
                            "credential", "rotate", "billing"], stdout=full, stderr=subprocess.PIPE,
