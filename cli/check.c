@@ -10,16 +10,29 @@
 
 enum { LINE_SIZE = REPORT_FILE_MAX + REPORT_TEXT_MAX + 32 };
 
+/* The text quotes files, and their names, as they are. */
+static void show_error(FILE *out, const struct report *r)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	char line[LINE_SIZE];
+	const char *s;
+
+	report_format(r, line, sizeof(line));
+	print_safe(&text, line);
+	buf_append_str(&text, "\n");
+	if (r->hint[0]) {
+		buf_append_str(&text, "  ");
+		print_safe(&text, r->hint);
+		buf_append_str(&text, "\n");
+	}
+	s = buf_string(&text);
+	(void)fputs(s ? s : "", out);
+}
+
 static void show_errors(FILE *out, const struct config_errors *errors)
 {
-	for (size_t i = 0; i < errors->n; i++) {
-		char line[LINE_SIZE];
-
-		report_format(&errors->items[i], line, sizeof(line));
-		(void)fprintf(out, "%s\n", line);
-		if (errors->items[i].hint[0])
-			(void)fprintf(out, "  %s\n", errors->items[i].hint);
-	}
+	for (size_t i = 0; i < errors->n; i++)
+		show_error(out, &errors->items[i]);
 	if (errors->dropped)
 		(void)fprintf(out, "and %zu more\n", errors->dropped);
 	(void)fprintf(out, "%zu error%s: nothing of this configuration is used\n",

@@ -284,10 +284,8 @@ static void a_vault_that_hangs_up_is_not_mistaken_for_an_answer(void **state)
 static void an_answer_of_another_shape_is_refused(void **state)
 {
 	static const char *const fields[][3] = {
-		{ "json", "[]", NULL },
-		{ "json", "{\"a\":1,\"a\":2}", NULL },
-		{ "json", "{", NULL },
-		{ "secret", "x", NULL },
+		{ "json", "[]", NULL }, { "json", "{\"a\":1,\"a\":2}", NULL },
+		{ "json", "{", NULL },	{ "secret", "x", NULL },
 		{ "more", "1", NULL }, /* and nothing of the JSON */
 	};
 
@@ -441,6 +439,22 @@ static void audit_is_verified_with_the_recovery_key_when_asked(void **state)
 	assert_holds(&r.out, "not the tags (--recovery)\n"); /* the vault's word for it */
 }
 
+/* C1 controls and marks that turn the direction of text are valid UTF-8. */
+static void nor_can_a_configuration_that_is_checked(void **state)
+{
+	static const char conf[] = "[vault]\nadmins = a\302\23331m\342\200\256b\n";
+	cleanup_run struct run r;
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/etc/rotated", (const char *)*state);
+	assert_int_equal(fs_make_dirs(path, 0755), 0);
+	(void)snprintf(path, sizeof(path), "%s/etc/rotated/rotated.conf", (const char *)*state);
+	assert_int_equal(fs_replace(AT_FDCWD, path, conf, strlen(conf), 0644), 0);
+	run(*state, "--root @ check", "", &r);
+	assert_int_equal(r.exit_code, CLI_REFUSED);
+	assert_holds(&r.err, "admins = a?31m?b");
+}
+
 static void what_came_from_outside_cannot_drive_the_terminal(void **state)
 {
 	cleanup_buf struct buf b = BUF_INIT;
@@ -582,6 +596,7 @@ int main(void)
 		root_test(init_shows_the_recovery_key_once),
 		root_test(audit_is_verified_with_the_recovery_key_when_asked),
 		cmocka_unit_test(what_came_from_outside_cannot_drive_the_terminal),
+		root_test(nor_can_a_configuration_that_is_checked),
 		root_test(answers_are_printed_as_the_golden_files_say),
 	};
 
