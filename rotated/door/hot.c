@@ -328,12 +328,20 @@ static void serve_source(struct hot *h, struct source *s)
 {
 	if (s->fd < 0)
 		return; /* closed by an earlier event of this round */
-	if (s->kind == SOURCE_LISTENER)
+	if (s->kind == SOURCE_LISTENER) {
 		accept_some(h, s);
-	else if (s->protocol == HOT_AUTH)
+		return;
+	}
+	switch (s->protocol) {
+	case HOT_AUTH:
 		serve_auth(h, connection_of(s));
-	else
+		break;
+	case HOT_MUX:
 		serve_mux(h, connection_of(s));
+		break;
+	case HOT_PROTOCOL_MAX_:
+		break;
+	}
 }
 
 void hot_serve(struct hot *h)

@@ -14,13 +14,27 @@
 
 static const struct {
 	const char *name; /* FileDescriptorName= */
+	const char *key;  /* in [door] */
 	int type;
 } kinds[] = {
-	[HOT_AUTH] = { "auth", SOCK_SEQPACKET },
-	[HOT_MUX] = { "mux", SOCK_STREAM },
+	[HOT_AUTH] = { "auth", "auth_socket", SOCK_SEQPACKET },
+	[HOT_MUX] = { "mux", "mux_socket", SOCK_STREAM },
 };
 
 _Static_assert(ARRAY_SIZE(kinds) == HOT_PROTOCOL_MAX_, "a row for every protocol");
+
+static const char *configured_path(const struct config *config, enum hot_protocol protocol)
+{
+	switch (protocol) {
+	case HOT_AUTH:
+		return config->door.auth_socket;
+	case HOT_MUX:
+		return config->door.mux_socket;
+	case HOT_PROTOCOL_MAX_:
+		break;
+	}
+	return "";
+}
 
 static void free_names(char ***names)
 {
@@ -98,8 +112,7 @@ static int set_owner(const struct config_door *door, const char *path)
 static int make_one(const struct config *config, enum hot_protocol protocol,
 		    struct listening *l)
 {
-	const char *path =
-		protocol == HOT_AUTH ? config->door.auth_socket : config->door.mux_socket;
+	const char *path = configured_path(config, protocol);
 	struct stat st;
 	int fd, r;
 
@@ -121,18 +134,16 @@ static int make_one(const struct config *config, enum hot_protocol protocol,
 static int make_missing(const struct config *config, struct listening *l, struct report *report)
 {
 	for (size_t i = 0; i < HOT_PROTOCOL_MAX_; i++) {
-		const char *key = i == HOT_AUTH ? "auth_socket" : "mux_socket";
-		const char *path =
-			i == HOT_AUTH ? config->door.auth_socket : config->door.mux_socket;
 		int r;
 
 		if (l->fds[i] >= 0)
 			continue;
 		r = make_one(config, (enum hot_protocol)i, l);
 		if (r < 0) {
-			r = report_set(report, r, "cannot listen at %s: %s", path,
+			r = report_set(report, r, "cannot listen at %s: %s",
+				       configured_path(config, (enum hot_protocol)i),
 				       strerrordesc_np(-r));
-			report_hint(report, "see [door] %s in rotated.conf", key);
+			report_hint(report, "see [door] %s in rotated.conf", kinds[i].key);
 			return r;
 		}
 	}
