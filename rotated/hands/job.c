@@ -220,6 +220,7 @@ void job_stop(struct job *j)
 		return;
 	j->is_stopped = true;
 	child_signal(&j->child, SIGTERM);
+	child_signal(&j->child, SIGCONT); /* one that is stopped can not put things in order */
 	if (set_timer(j, grace) < 0)
 		child_signal(&j->child, SIGKILL); /* no grace, then, but an end */
 }

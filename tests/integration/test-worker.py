@@ -156,6 +156,11 @@ def stubborn(root, vault):
         for pid in read_pids(pids, 2):
             poll(f"{pid} to end", lambda p=pid: not is_alive(p))
     os.unlink(pids)
+    with results.case("one that has stopped itself is woken up to end in order"):
+        ended = root.join("in-order")
+        done = vault.run_hook(script(root, "stops", f"trap 'touch {ended}; exit 1' TERM\nkill -STOP $$\n"
+                                                    "while :; do sleep 0.1; done\n"), timeout=2)
+        assert done.result == "timeout" and os.path.exists(ended), done
     with results.case("one that ignores SIGTERM is killed"):
         done = vault.run_hook(script(root, "deaf", body % "trap '' TERM\n"), timeout=1)
         assert done.result == "timeout" and done.output["signal"] == 9, done
