@@ -5,15 +5,10 @@
  *
  * DIAGNOSTICS: rotated-auth(8).
  */
-#include "config.h"
-
-#include <getopt.h>
 #include <signal.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
@@ -21,6 +16,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/program.h"
 #include "rotated/config/config.h"
 #include "rotated/door/door.h"
 #include "rotated/door/hot.h"
@@ -30,12 +26,10 @@
 /* Descriptors that connections may not use up: log, vault, index, listeners, loop. */
 #define RESERVED_FILES UINT64_C(32)
 
-enum { EXIT_USAGE = 2 };
-
 /* How often connections past their time are looked for. */
 #define SWEEP_PERIOD USEC_PER_SEC
 
-struct program {
+struct parts {
 	sd_event *event;
 	sd_event_source *sweeper;
 	struct door *door;
@@ -44,7 +38,7 @@ struct program {
 	struct listening listening;
 };
 
-static void program_release(struct program *p)
+static void parts_release(struct parts *p)
 {
 	vaultlink_free(p->vault);
 	hot_free(p->hot);
@@ -54,62 +48,15 @@ static void program_release(struct program *p)
 	sd_event_unref(p->event);
 }
 
-static void usage(FILE *out)
-{
-	(void)fputs("usage: rotated-auth [--root DIR] [--help] [--version]\n"
-		    "\n"
-		    "Answers Postfix's questions about logins; runs in the foreground.\n"
-		    "\n"
-		    "  --root DIR  put DIR before every path of configuration and state\n"
-		    "  --help      print this and exit\n"
-		    "  --version   print the version and exit\n",
-		    out); /* a closed standard output is the caller's wish */
-}
-
-/* -1: run; else the exit code. */
-static int parse_options(int argc, char **argv, const char **ret_root)
-{
-	static const struct option options[] = {
-		{ "root", required_argument, NULL, 'r' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'v' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int c;
-
-	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread */
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (c) {
-		case 'r':
-			*ret_root = optarg;
-			break;
-		case 'h':
-			usage(stdout);
-			return EXIT_SUCCESS;
-		case 'v':
-			(void)puts("rotated-auth " PACKAGE_VERSION);
-			return EXIT_SUCCESS;
-		default:
-			usage(stderr);
-			return EXIT_USAGE;
-		}
-	}
-	if (optind < argc) {
-		usage(stderr);
-		return EXIT_USAGE;
-	}
-	return -1;
-}
-
-/* Neither a core file nor another process of the same user is to see the keys. */
-static int harden(void)
-{
-	const struct rlimit none = { 0, 0 };
-
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
-		return -errno;
-	return sodium_init() < 0 ? -ENOSYS : 0;
-}
+static const char usage[] =
+	"usage: rotated-auth [--root DIR] [--debug] [--help] [--version]\n"
+	"\n"
+	"Answers Postfix's questions about logins; runs in the foreground.\n"
+	"\n"
+	"  --root DIR  put DIR before every path of configuration and state\n"
+	"  --debug     log more\n"
+	"  --help      print this and exit\n"
+	"  --version   print the version and exit\n";
 
 static int load_config(const char *root, struct config **ret)
 {
@@ -133,7 +80,7 @@ static size_t connections_limit(void)
 }
 
 /* The sweep's timer runs only while there is something to sweep. */
-static int arm_sweeper(struct program *p)
+static int arm_sweeper(struct parts *p)
 {
 	int enabled;
 	int r = sd_event_source_get_enabled(p->sweeper, &enabled);
@@ -146,7 +93,7 @@ static int arm_sweeper(struct program *p)
 
 static int on_hot(sd_event_source *source, int fd, uint32_t events, void *context)
 {
-	struct program *p = context;
+	struct parts *p = context;
 
 	(void)source;
 	(void)fd;
@@ -157,7 +104,7 @@ static int on_hot(sd_event_source *source, int fd, uint32_t events, void *contex
 
 static int on_sweep(sd_event_source *source, uint64_t usec, void *context)
 {
-	struct program *p = context;
+	struct parts *p = context;
 
 	(void)source;
 	(void)usec;
@@ -176,7 +123,7 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info,
 		     void *context)
 {
-	struct program *p = context;
+	struct parts *p = context;
 	struct config *config;
 
 	(void)source;
@@ -192,7 +139,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	return 0;
 }
 
-static int add_sources(struct program *p)
+static int add_sources(struct parts *p)
 {
 	int r;
 
@@ -228,7 +175,7 @@ static int block_signals(void)
 	return -pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-static int start_listening(struct program *p)
+static int start_listening(struct parts *p)
 {
 	struct report report;
 	int r;
@@ -246,7 +193,7 @@ static int start_listening(struct program *p)
 	return 0;
 }
 
-static int start(struct program *p, const char *root)
+static int start(struct parts *p, const char *root)
 {
 	struct config *config = NULL;
 	int r;
@@ -275,20 +222,18 @@ static int start(struct program *p, const char *root)
 
 int main(int argc, char **argv)
 {
-	cleanup_(program_release) struct program p = { .listening = LISTENING_INIT };
-	const char *root = "";
-	int r = parse_options(argc, argv, &root);
+	static const struct program program = { .name = "rotated-auth", .usage = usage };
+	cleanup_(parts_release) struct parts p = { .listening = LISTENING_INIT };
+	struct program_options o;
+	int r = program_begin(argc, argv, &program, &o);
 
-	if (r >= 0)
+	if (r != PROGRAM_RUN)
 		return r;
-	if (fs_claim_streams() < 0)
-		return EXIT_FAILURE;
-	log_open("rotated-auth", LOG_LEVEL_INFO);
-	r = harden();
+	r = sodium_init() < 0 ? -ENOSYS : 0;
 	if (r == 0)
 		r = block_signals();
 	if (r == 0)
-		r = start(&p, root);
+		r = start(&p, o.root);
 	if (r < 0) {
 		log_error("cannot start: %s", r == -EBADMSG ? "the configuration is not good"
 							    : strerrordesc_np(-r));

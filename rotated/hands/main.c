@@ -1,29 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* rotated-worker: the hands. See rotated-worker(8). */
-#include "config.h"
-
-#include <getopt.h>
 #include <limits.h>
 #include <pwd.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/program.h"
 #include "rotated/hands/worker.h"
 
-enum { EXIT_USAGE = 2 };
-
-static const char program[] = "rotated-worker";
 static const char socket_path[] = "/run/rotated/worker";
-
-struct options {
-	const char *root;
-	const char *vault_user;
-	bool is_debug;
-};
 
 static const char help[] =
 	"Usage: rotated-worker [OPTION]...\n"
@@ -34,49 +22,6 @@ static const char help[] =
 	"  --debug            log more\n"
 	"  --help             print this and exit\n"
 	"  --version          print the version and exit\n";
-
-/* 0 to go on, or 1 plus the exit status. */
-static int parse_options(int argc, char **argv, struct options *o)
-{
-	enum { ROOT = 256, VAULT_USER, DEBUG, HELP, VERSION_ };
-	static const struct option longs[] = {
-		{ "root", required_argument, NULL, ROOT },
-		{ "vault-user", required_argument, NULL, VAULT_USER },
-		{ "debug", no_argument, NULL, DEBUG },
-		{ "help", no_argument, NULL, HELP },
-		{ "version", no_argument, NULL, VERSION_ },
-		{ NULL, 0, NULL, 0 },
-	};
-	int c;
-
-	while ((c = getopt_long(argc, argv, "", longs, NULL)) >= 0) {
-		switch (c) {
-		case ROOT:
-			o->root = optarg;
-			break;
-		case VAULT_USER:
-			o->vault_user = optarg;
-			break;
-		case DEBUG:
-			o->is_debug = true;
-			break;
-		case HELP:
-			(void)fputs(help, stdout);
-			return 1 + EXIT_SUCCESS;
-		case VERSION_:
-			(void)printf("rotated-worker %s\n", PACKAGE_VERSION);
-			return 1 + EXIT_SUCCESS;
-		default:
-			(void)fputs(help, stderr);
-			return 1 + EXIT_USAGE;
-		}
-	}
-	if (optind < argc) {
-		(void)fputs(help, stderr);
-		return 1 + EXIT_USAGE;
-	}
-	return 0;
-}
 
 /* A machine without that user has no such vault; root and our own user are allowed anyway. */
 static uid_t vault_uid(const char *user)
@@ -98,8 +43,6 @@ static int set_up_signals(sd_event *event)
 	r = -pthread_sigmask(SIG_BLOCK, &mask, NULL);
 	if (r < 0)
 		return r;
-	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
-		return -errno;
 	r = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
 	return r < 0 ? r : sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
 }
@@ -130,19 +73,19 @@ static int run(const struct worker_options *options)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .root = "", .vault_user = "rotated" };
+	static const struct program program = { .name = "rotated-worker",
+						.usage = help,
+						.takes_vault_user = true };
 	struct worker_options options;
+	struct program_options o;
 	char path[PATH_MAX];
-	int r = parse_options(argc, argv, &o);
+	int r = program_begin(argc, argv, &program, &o);
 
-	if (r > 0)
-		return r - 1;
-	if (fs_claim_streams() < 0)
-		return EXIT_FAILURE;
-	log_open(program, o.is_debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	if (r != PROGRAM_RUN)
+		return r;
 	if (fs_join(o.root, socket_path, path, sizeof(path)) < 0) {
 		log_error("%s: too long", o.root);
-		return EXIT_USAGE;
+		return EXIT_FAILURE;
 	}
 	options =
 		(struct worker_options){ .socket = path, .vault_uid = vault_uid(o.vault_user) };
