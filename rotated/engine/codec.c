@@ -53,6 +53,10 @@ enum { ITEM_IS_DUE = 1, ITEM_IS_DISABLED = 2, ITEM_IS_HELD = 4, ITEM_FLAGS = 7 }
 enum { VERSION_IS_APPLIED = 1, VERSION_IS_REVOKED = 2, VERSION_FLAGS_ALL = 3 };
 
 static const enum engine_kind kinds[] = { 0, ENGINE_PASSWORD, ENGINE_DKIM }; /* by code */
+static const uint8_t kind_codes[] = { [ENGINE_PASSWORD] = 1, [ENGINE_DKIM] = 2 };
+
+_Static_assert(ARRAY_SIZE(kind_codes) == ENGINE_KIND_MAX_, "a code for every kind");
+_Static_assert(ARRAY_SIZE(kinds) == ENGINE_KIND_MAX_ + 1, "a kind for every code");
 
 /* ---- writing ---- */
 
@@ -111,7 +115,7 @@ static void put_version(struct buf *out, const struct engine_version *v)
 void engine_encode(const struct engine_item *item, struct buf *out)
 {
 	buf_append_byte(out, ENGINE_FORMAT);
-	put_number(out, TAG_KIND, item->kind == ENGINE_PASSWORD ? 1 : 2);
+	put_number(out, TAG_KIND, kind_codes[item->kind]);
 	put_text(out, TAG_ID, item->id);
 	put_number(out, TAG_LAST_VERSION, item->last_version);
 	put_number(out, TAG_LAST_DAY, item->last_day);
