@@ -58,64 +58,64 @@ static void start_value(struct json *j, const char *key)
 	j->need_comma = true;
 }
 
-void json_object(struct json *j, const char *key)
+void json_put_object(struct json *j, const char *key)
 {
 	start_value(j, key);
 	buf_append_byte(j->out, '{');
 	j->need_comma = false;
 }
 
-void json_object_end(struct json *j)
+void json_put_object_end(struct json *j)
 {
 	buf_append_byte(j->out, '}');
 	j->need_comma = true;
 }
 
-void json_array(struct json *j, const char *key)
+void json_put_array(struct json *j, const char *key)
 {
 	start_value(j, key);
 	buf_append_byte(j->out, '[');
 	j->need_comma = false;
 }
 
-void json_array_end(struct json *j)
+void json_put_array_end(struct json *j)
 {
 	buf_append_byte(j->out, ']');
 	j->need_comma = true;
 }
 
-void json_string(struct json *j, const char *key, const char *value)
+void json_put_string(struct json *j, const char *key, const char *value)
 {
 	start_value(j, key);
 	write_string(j, value);
 }
 
-void json_number(struct json *j, const char *key, uint64_t value)
+void json_put_number(struct json *j, const char *key, uint64_t value)
 {
 	start_value(j, key);
 	buf_printf(j->out, "%ju", (uintmax_t)value);
 }
 
-void json_bool(struct json *j, const char *key, bool value)
+void json_put_bool(struct json *j, const char *key, bool value)
 {
 	start_value(j, key);
 	buf_append_str(j->out, value ? "true" : "false");
 }
 
-void json_null(struct json *j, const char *key)
+void json_put_null(struct json *j, const char *key)
 {
 	start_value(j, key);
 	buf_append_str(j->out, "null");
 }
 
-void json_time(struct json *j, const char *key, uint64_t wall)
+void json_put_time(struct json *j, const char *key, uint64_t wall)
 {
 	char text[CLOCK_TEXT_SIZE];
 
 	if (wall == 0 || wall == USEC_NEVER) {
-		json_null(j, key);
+		json_put_null(j, key);
 		return;
 	}
 	clock_format(wall, text);
-	json_string(j, key, text);
+	json_put_string(j, key, text);
 }

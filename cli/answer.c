@@ -25,17 +25,17 @@ static void tell_json(FILE *out, const char *status, const char *message, const 
 	struct json j = JSON_INIT(&text);
 	const char *s;
 
-	json_object(&j, NULL);
-	json_string(&j, "status", status);
+	json_put_object(&j, NULL);
+	json_put_string(&j, "status", status);
 	if (*message)
-		json_string(&j, "message", message);
+		json_put_string(&j, "message", message);
 	else
-		json_null(&j, "message");
+		json_put_null(&j, "message");
 	if (*hint)
-		json_string(&j, "hint", hint);
+		json_put_string(&j, "hint", hint);
 	else
-		json_null(&j, "hint");
-	json_object_end(&j);
+		json_put_null(&j, "hint");
+	json_put_object_end(&j);
 	s = buf_string(&text);
 	(void)fprintf(out, "%s\n", s ? s : "{}");
 }

@@ -41,13 +41,13 @@ static void show_errors(FILE *out, const struct config_errors *errors)
 
 static void put_error(struct json *j, const struct report *r)
 {
-	json_object(j, NULL);
-	json_string(j, "file", r->file);
-	json_number(j, "line", r->line);
-	json_number(j, "column", r->column);
-	json_string(j, "what", r->what);
-	json_string(j, "hint", r->hint);
-	json_object_end(j);
+	json_put_object(j, NULL);
+	json_put_string(j, "file", r->file);
+	json_put_number(j, "line", r->line);
+	json_put_number(j, "column", r->column);
+	json_put_string(j, "what", r->what);
+	json_put_string(j, "hint", r->hint);
+	json_put_object_end(j);
 }
 
 static void show_as_json(FILE *out, const struct config *config,
@@ -57,16 +57,16 @@ static void show_as_json(FILE *out, const struct config *config,
 	struct json j = JSON_INIT(&text);
 	const char *s;
 
-	json_object(&j, NULL);
-	json_bool(&j, "ok", config != NULL);
-	json_number(&j, "services", config ? config->n_services : 0);
-	json_number(&j, "domains", config ? config->n_domains : 0);
-	json_array(&j, "errors");
+	json_put_object(&j, NULL);
+	json_put_bool(&j, "ok", config != NULL);
+	json_put_number(&j, "services", config ? config->n_services : 0);
+	json_put_number(&j, "domains", config ? config->n_domains : 0);
+	json_put_array(&j, "errors");
 	for (size_t i = 0; i < errors->n; i++)
 		put_error(&j, &errors->items[i]);
-	json_array_end(&j);
-	json_number(&j, "dropped", errors->dropped);
-	json_object_end(&j);
+	json_put_array_end(&j);
+	json_put_number(&j, "dropped", errors->dropped);
+	json_put_object_end(&j);
 	s = buf_string(&text);
 	(void)fprintf(out, "%s\n", s ? s : "{}");
 }

@@ -41,12 +41,12 @@ static int print_credential(struct cli *c, const struct credential *cred)
 	struct json j = JSON_INIT(&text);
 
 	if (cli_has(c, CLI_OPTION_JSON)) {
-		json_object(&j, NULL);
-		json_string(&j, "service", c->operand[0]);
-		json_number(&j, "version", cred->version);
-		json_string(&j, "login", cred->login);
-		json_string(&j, "secret", cred->password);
-		json_object_end(&j);
+		json_put_object(&j, NULL);
+		json_put_string(&j, "service", c->operand[0]);
+		json_put_number(&j, "version", cred->version);
+		json_put_string(&j, "login", cred->login);
+		json_put_string(&j, "secret", cred->password);
+		json_put_object_end(&j);
 		buf_append_str(&text, "\n");
 	} else {
 		buf_append_str(&text, "login   ");

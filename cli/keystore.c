@@ -19,9 +19,9 @@ static void format_recovery_key(const struct cli *c, const char *key, struct buf
 	struct json j = JSON_INIT(text);
 
 	if (cli_has(c, CLI_OPTION_JSON)) {
-		json_object(&j, NULL);
-		json_string(&j, "recovery_key", key);
-		json_object_end(&j);
+		json_put_object(&j, NULL);
+		json_put_string(&j, "recovery_key", key);
+		json_put_object_end(&j);
 		buf_append_str(text, "\n");
 		return;
 	}

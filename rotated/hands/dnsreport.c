@@ -129,30 +129,30 @@ enum dns_result dns_report_result(const struct dns_report *r)
 static void write_number(struct json *j, const char *key, bool has, uint32_t value)
 {
 	if (has)
-		json_number(j, key, value);
+		json_put_number(j, key, value);
 	else
-		json_null(j, key);
+		json_put_null(j, key);
 }
 
 static void write_text(struct json *j, const char *key, const char *text)
 {
 	if (text && text[0])
-		json_string(j, key, text);
+		json_put_string(j, key, text);
 	else
-		json_null(j, key);
+		json_put_null(j, key);
 }
 
 static void write_point(struct json *j, const struct dns_point *p)
 {
-	json_object(j, NULL);
-	json_string(j, "server", p->address[0] ? p->address : p->name);
+	json_put_object(j, NULL);
+	json_put_string(j, "server", p->address[0] ? p->address : p->name);
 	write_text(j, "name", p->name);
-	json_string(j, "result", words[p->result]);
+	json_put_string(j, "result", words[p->result]);
 	write_number(j, "ttl", p->has_ttl, p->ttl);
 	write_text(j, "rcode", p->rcode);
-	json_number(j, "records", p->records);
+	json_put_number(j, "records", p->records);
 	write_text(j, "detail", p->detail);
-	json_object_end(j);
+	json_put_object_end(j);
 }
 
 void dns_report_write(const struct dns_report *r, struct buf *out)
@@ -168,14 +168,14 @@ void dns_report_write(const struct dns_report *r, struct buf *out)
 		if (r->points[i].ttl > ttl)
 			ttl = r->points[i].ttl;
 	}
-	json_object(&j, NULL);
+	json_put_object(&j, NULL);
 	write_number(&j, "ttl", has_ttl, ttl);
 	write_number(&j, "negative_ttl", r->has_negative_ttl, r->negative_ttl);
 	write_text(&j, "zone", r->zone);
 	write_text(&j, "cname", r->cname);
-	json_array(&j, "servers");
+	json_put_array(&j, "servers");
 	for (unsigned i = 0; i < r->count; i++)
 		write_point(&j, &r->points[i]);
-	json_array_end(&j);
-	json_object_end(&j);
+	json_put_array_end(&j);
+	json_put_object_end(&j);
 }

@@ -67,16 +67,16 @@ enum hook_result hook_result_refine(enum hook_result result, const struct hook_o
 void hook_output_write(const struct hook_output *o, struct json *j)
 {
 	if (o->count) {
-		json_array(j, "results");
+		json_put_array(j, "results");
 		for (unsigned i = 0; i < o->count; i++) {
-			json_object(j, NULL);
-			json_string(j, "name", o->items[i].name);
-			json_string(j, "status", hook_status_word(o->items[i].status));
-			json_string(j, "detail", o->items[i].detail);
-			json_object_end(j);
+			json_put_object(j, NULL);
+			json_put_string(j, "name", o->items[i].name);
+			json_put_string(j, "status", hook_status_word(o->items[i].status));
+			json_put_string(j, "detail", o->items[i].detail);
+			json_put_object_end(j);
 		}
-		json_array_end(j);
+		json_put_array_end(j);
 	}
 	if (o->has_serial)
-		json_number(j, "serial", o->serial);
+		json_put_number(j, "serial", o->serial);
 }

@@ -102,15 +102,15 @@ static void write_hook_output(struct job *j, const siginfo_t *si, const struct h
 	struct json json = JSON_INIT(&j->output);
 	const char *detail = note ? note : j->last_line;
 
-	json_object(&json, NULL);
+	json_put_object(&json, NULL);
 	if (si->si_code == CLD_EXITED)
-		json_number(&json, "exit", (unsigned)si->si_status);
+		json_put_number(&json, "exit", (unsigned)si->si_status);
 	else
-		json_number(&json, "signal", (unsigned)si->si_status);
+		json_put_number(&json, "signal", (unsigned)si->si_status);
 	if (detail[0])
-		json_string(&json, "detail", detail);
+		json_put_string(&json, "detail", detail);
 	hook_output_write(o, &json);
-	json_object_end(&json);
+	json_put_object_end(&json);
 }
 
 static void end_hook(struct job *j, const siginfo_t *si)

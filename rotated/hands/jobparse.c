@@ -23,9 +23,9 @@ void job_refuse(struct job *j, enum hook_result result, const char *detail)
 	j->result = j->kind == JOB_HOOK ? hook_result_word(result)
 					: dns_result_word(DNS_UNREACHABLE);
 	buf_clear(&j->output);
-	json_object(&json, NULL);
-	json_string(&json, "detail", detail);
-	json_object_end(&json);
+	json_put_object(&json, NULL);
+	json_put_string(&json, "detail", detail);
+	json_put_object_end(&json);
 }
 
 static bool is_id(const char *s)

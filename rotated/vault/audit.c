@@ -242,7 +242,7 @@ static void put_hex(struct json *j, const char *key, const uint8_t bytes[static 
 {
 	char hex[2 * KEYSTORE_AUDIT_LEN + 1];
 
-	json_string(j, key, sodium_bin2hex(hex, sizeof(hex), bytes, KEYSTORE_AUDIT_LEN));
+	json_put_string(j, key, sodium_bin2hex(hex, sizeof(hex), bytes, KEYSTORE_AUDIT_LEN));
 }
 
 static void put_time(struct json *j, uint64_t wall)
@@ -254,7 +254,7 @@ static void put_time(struct json *j, uint64_t wall)
 	len = strlen(text);
 	(void)snprintf(text + len - 1, sizeof(text) - len + 1, ".%06uZ",
 		       (unsigned)(wall % USEC_PER_SEC)); /* it fits */
-	json_string(j, "t", text);
+	json_put_string(j, "t", text);
 }
 
 static void format_line(const struct audit *a, const struct audit_event *e, struct buf *out)
@@ -262,31 +262,31 @@ static void format_line(const struct audit *a, const struct audit_event *e, stru
 	struct json j = JSON_INIT(out);
 	uint8_t tag[KEYSTORE_AUDIT_LEN];
 
-	json_object(&j, NULL);
-	json_number(&j, "v", 1);
-	json_number(&j, "seq", a->end.seq + 1);
+	json_put_object(&j, NULL);
+	json_put_number(&j, "v", 1);
+	json_put_number(&j, "seq", a->end.seq + 1);
 	put_time(&j, e->wall);
-	json_string(&j, "ev", e->event);
-	json_string(&j, "actor", e->actor);
+	json_put_string(&j, "ev", e->event);
+	json_put_string(&j, "actor", e->actor);
 	if (e->object)
-		json_string(&j, "obj", e->object);
+		json_put_string(&j, "obj", e->object);
 	else
-		json_null(&j, "obj");
+		json_put_null(&j, "obj");
 	if (e->version)
-		json_number(&j, "ver", e->version);
+		json_put_number(&j, "ver", e->version);
 	else
-		json_null(&j, "ver");
-	json_string(&j, "outcome", e->outcome);
-	json_string(&j, "req", e->request);
+		json_put_null(&j, "ver");
+	json_put_string(&j, "outcome", e->outcome);
+	json_put_string(&j, "req", e->request);
 	if (e->txid)
-		json_number(&j, "txid", e->txid);
+		json_put_number(&j, "txid", e->txid);
 	else
-		json_null(&j, "txid");
+		json_put_null(&j, "txid");
 	put_hex(&j, "prev", a->end.head);
 	if (buf_error(out) == 0)
 		audit_line_tag((const char *)out->data, out->len, a->end.key, tag);
 	put_hex(&j, "mac", tag);
-	json_object_end(&j);
+	json_put_object_end(&j);
 }
 
 /* All of the line or nothing of it. */

@@ -170,11 +170,11 @@ static void write_key(const struct item *item, const struct engine_version *v, s
 {
 	struct json j = JSON_INIT(ret);
 
-	json_object(&j, NULL);
-	json_string(&j, "domain", item->engine.id);
-	json_string(&j, "selector", v->name);
-	json_number(&j, "version", v->version);
-	json_object_end(&j);
+	json_put_object(&j, NULL);
+	json_put_string(&j, "domain", item->engine.id);
+	json_put_string(&j, "selector", v->name);
+	json_put_number(&j, "version", v->version);
+	json_put_object_end(&j);
 }
 
 void control_item_moved(struct manager *m, struct item *item, const struct report *report)

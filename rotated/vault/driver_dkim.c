@@ -95,12 +95,12 @@ static void write_chunks(struct json *j, const char *value)
 {
 	char chunk[CHUNK_MAX + 1];
 
-	json_array(j, "chunks");
+	json_put_array(j, "chunks");
 	for (size_t len = strlen(value), at = 0; at < len; at += CHUNK_MAX) {
 		(void)snprintf(chunk, sizeof(chunk), "%s", value + at); /* cut on purpose */
-		json_string(j, NULL, chunk);
+		json_put_string(j, NULL, chunk);
 	}
-	json_array_end(j);
+	json_put_array_end(j);
 }
 
 struct payload {
@@ -115,16 +115,16 @@ static void write_change(struct json *j, const struct payload *p)
 	char name[DKIM_NAME_SIZE];
 
 	dkim_name(p->action->name, p->item->id, true, name);
-	json_object(j, NULL);
-	json_string(j, "op", p->value ? "set" : "absent");
-	json_string(j, "name", name);
-	json_string(j, "type", "TXT");
+	json_put_object(j, NULL);
+	json_put_string(j, "op", p->value ? "set" : "absent");
+	json_put_string(j, "name", name);
+	json_put_string(j, "type", "TXT");
 	if (p->value) {
-		json_number(j, "ttl", p->ttl / USEC_PER_SEC);
-		json_string(j, "value", p->value);
+		json_put_number(j, "ttl", p->ttl / USEC_PER_SEC);
+		json_put_string(j, "value", p->value);
 		write_chunks(j, p->value);
 	}
-	json_object_end(j);
+	json_put_object_end(j);
 }
 
 static void write_payload(const struct payload *p, struct buf *ret)
@@ -135,16 +135,16 @@ static void write_payload(const struct payload *p, struct buf *ret)
 	(void)snprintf(zone, sizeof(zone), "%s.", p->item->id); /* they fit */
 	(void)snprintf(id, sizeof(id), "%s-%u", p->item->id,
 		       p->action ? p->action->operation : 0);
-	json_object(&j, NULL);
-	json_string(&j, "contract", "rotated-dns/1");
-	json_string(&j, "id", id);
-	json_string(&j, "zone", zone);
-	json_bool(&j, "dry_run", !p->action);
-	json_array(&j, "changes");
+	json_put_object(&j, NULL);
+	json_put_string(&j, "contract", "rotated-dns/1");
+	json_put_string(&j, "id", id);
+	json_put_string(&j, "zone", zone);
+	json_put_bool(&j, "dry_run", !p->action);
+	json_put_array(&j, "changes");
 	if (p->action)
 		write_change(&j, p);
-	json_array_end(&j);
-	json_object_end(&j);
+	json_put_array_end(&j);
+	json_put_object_end(&j);
 }
 
 static void put_environment(const struct config_dns *dns, struct buf *ret)

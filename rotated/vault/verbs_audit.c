@@ -64,16 +64,16 @@ enum wire_status verb_audit_show(struct request *req)
 		return request_refuse(req, WIRE_STATUS_USAGE, NULL,
 				      "from and count are numbers, count at most %d",
 				      COUNT_MAX);
-	json_object(&x.json, NULL);
-	json_array(&x.json, "records");
+	json_put_object(&x.json, NULL);
+	json_put_array(&x.json, "records");
 	x.json.need_comma = false;
 	r = audit_walk(req->m->config->vault.audit, write_line, &x, NULL);
 	if (r < 0 && r != -ENOENT)
 		return request_fail(req, r);
-	json_array_end(&x.json);
-	json_number(&x.json, "first", x.first);
-	json_number(&x.json, "last", x.last);
-	json_object_end(&x.json);
+	json_put_array_end(&x.json);
+	json_put_number(&x.json, "first", x.first);
+	json_put_number(&x.json, "last", x.last);
+	json_put_object_end(&x.json);
 	return WIRE_STATUS_OK;
 }
 
@@ -81,19 +81,19 @@ static void write_verdict(const struct audit_verdict *v, bool has_tags, struct b
 {
 	struct json j = JSON_INIT(ret);
 
-	json_object(&j, NULL);
-	json_string(&j, "state", audit_state_word(v->state));
-	json_bool(&j, "tags", has_tags);
-	json_number(&j, "records", v->records);
-	json_number(&j, "first", v->first);
-	json_number(&j, "last", v->last);
-	json_number(&j, "segments", v->segments);
+	json_put_object(&j, NULL);
+	json_put_string(&j, "state", audit_state_word(v->state));
+	json_put_bool(&j, "tags", has_tags);
+	json_put_number(&j, "records", v->records);
+	json_put_number(&j, "first", v->first);
+	json_put_number(&j, "last", v->last);
+	json_put_number(&j, "segments", v->segments);
 	if (v->state == AUDIT_OK)
-		json_null(&j, "at");
+		json_put_null(&j, "at");
 	else
-		json_number(&j, "at", v->at);
-	json_null(&j, "detail");
-	json_object_end(&j);
+		json_put_number(&j, "at", v->at);
+	json_put_null(&j, "detail");
+	json_put_object_end(&j);
 }
 
 /* 1: FIRST_KEY is the key of line 1; 0: nobody has offered what opens it. */

@@ -69,12 +69,12 @@ static void write_domain(struct json *j, const struct request *req, const struct
 	const struct engine_version *active = engine_find_phase(&item->engine, ENGINE_CURRENT);
 	const struct config_domain *d = config_domain_find(req->m->config, item->engine.id);
 
-	json_string(j, "domain", item->engine.id);
-	json_string(j, "description", d ? d->description : "");
-	json_bool(j, "configured", d != NULL);
+	json_put_string(j, "domain", item->engine.id);
+	json_put_string(j, "description", d ? d->description : "");
+	json_put_bool(j, "configured", d != NULL);
 	view_text(j, "active_selector", active ? active->name : NULL);
-	json_number(j, "live_keys", item->engine.count);
-	json_time(j, "next_rotation", view_next_rotation(req->m, item));
+	json_put_number(j, "live_keys", item->engine.count);
+	json_put_time(j, "next_rotation", view_next_rotation(req->m, item));
 	view_write_progress(j, item, view);
 }
 
@@ -85,8 +85,8 @@ enum wire_status verb_dkim_list(struct request *req)
 
 	if (r < 0)
 		return request_fail(req, r);
-	json_object(&j, NULL);
-	json_array(&j, "domains");
+	json_put_object(&j, NULL);
+	json_put_array(&j, "domains");
 	for (size_t i = 0; i < req->m->item_count; i++) {
 		const struct item *item = req->m->items[i];
 		struct view view;
@@ -94,12 +94,12 @@ enum wire_status verb_dkim_list(struct request *req)
 		if (item->engine.kind != ENGINE_DKIM)
 			continue;
 		view_item(req->m, item, &view);
-		json_object(&j, NULL);
+		json_put_object(&j, NULL);
 		write_domain(&j, req, item, &view);
-		json_object_end(&j);
+		json_put_object_end(&j);
 	}
-	json_array_end(&j);
-	json_object_end(&j);
+	json_put_array_end(&j);
+	json_put_object_end(&j);
 	return WIRE_STATUS_OK;
 }
 
@@ -123,21 +123,21 @@ static void write_key(struct json *j, const struct request *req, const struct it
 	bool has_record = dkim_load_record(req->m, &item->engine, v->version, &record) == 0;
 
 	dkim_name(v->name, item->engine.id, false, name);
-	json_object(j, NULL);
-	json_string(j, "selector", v->name);
-	json_number(j, "version", v->version);
-	json_string(j, "algorithm", "rsa2048");
-	json_string(j, "state", engine_state_word(v->state));
-	json_string(j, "name", name);
+	json_put_object(j, NULL);
+	json_put_string(j, "selector", v->name);
+	json_put_number(j, "version", v->version);
+	json_put_string(j, "algorithm", "rsa2048");
+	json_put_string(j, "state", engine_state_word(v->state));
+	json_put_string(j, "name", name);
 	view_text(j, "record", has_record ? buf_string(&record) : NULL);
-	json_time(j, "created", v->created);
-	json_time(j, "visible_since", v->visible);
-	json_time(j, "active_since", v->active);
+	json_put_time(j, "created", v->created);
+	json_put_time(j, "visible_since", v->visible);
+	json_put_time(j, "active_since", v->active);
 	write_soak(j, req, item, v);
-	json_time(j, "leaves", view_leaves(req->m, item, v));
-	json_time(j, "destroyed", 0);
+	json_put_time(j, "leaves", view_leaves(req->m, item, v));
+	json_put_time(j, "destroyed", 0);
 	view_text(j, "reason", v->is_revoked ? "revoked" : NULL);
-	json_object_end(j);
+	json_put_object_end(j);
 }
 
 static void write_shown(struct request *req, const struct item *item,
@@ -150,20 +150,20 @@ static void write_shown(struct request *req, const struct item *item,
 	struct view view;
 
 	view_item(req->m, item, &view);
-	json_object(&j, NULL);
+	json_put_object(&j, NULL);
 	write_domain(&j, req, item, &view);
 	view_span(&j, "schedule", k->schedule);
 	view_span(&j, "overlap", k->overlap);
 	view_span(&j, "soak", k->soak);
-	json_bool(&j, "soak_auto", k->is_soak_auto);
+	json_put_bool(&j, "soak_auto", k->is_soak_auto);
 	view_span(&j, "ttl", k->ttl);
 	view_text(&j, "hook", base ? base + 1 : dns->hook);
-	json_array(&j, "keys");
+	json_put_array(&j, "keys");
 	for (uint32_t i = item->engine.count; i-- > 0;)
 		if (!only || only == &item->engine.versions[i])
 			write_key(&j, req, item, &item->engine.versions[i]);
-	json_array_end(&j);
-	json_object_end(&j);
+	json_put_array_end(&j);
+	json_put_object_end(&j);
 }
 
 /* The line is on disk before the key leaves. */
@@ -291,11 +291,11 @@ static void write_revoked(struct request *req, const struct item *item, const ch
 	const struct engine_version *v = engine_find_name(&item->engine, selector);
 	struct json j = JSON_INIT(&req->reply.json);
 
-	json_object(&j, NULL);
-	json_string(&j, "domain", item->engine.id);
-	json_string(&j, "selector", selector);
-	json_string(&j, "state", engine_state_word(v ? v->state : ENGINE_DESTROYED));
-	json_object_end(&j);
+	json_put_object(&j, NULL);
+	json_put_string(&j, "domain", item->engine.id);
+	json_put_string(&j, "selector", selector);
+	json_put_string(&j, "state", engine_state_word(v ? v->state : ENGINE_DESTROYED));
+	json_put_object_end(&j);
 	report_set(&req->reply.report, 0, "%s: %s must not sign any more", item->engine.id,
 		   selector);
 }

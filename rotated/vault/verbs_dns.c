@@ -81,8 +81,8 @@ static void write_servers(struct json *j, const char *output)
 		buf_append(j->out, from, (size_t)(to - from) + 1);
 		return;
 	}
-	json_array(j, "servers");
-	json_array_end(j);
+	json_put_array(j, "servers");
+	json_put_array_end(j);
 }
 
 static void write_question(struct json *j, const struct inquiry *inquiry,
@@ -91,16 +91,16 @@ static void write_question(struct json *j, const struct inquiry *inquiry,
 	char name[DKIM_NAME_SIZE];
 
 	dkim_name(q->selector, inquiry->domain, false, name);
-	json_object(j, NULL);
-	json_string(j, "selector", q->selector);
-	json_string(j, "name", name);
-	json_string(j, "state", engine_state_word(q->state));
-	json_string(j, "wanted", q->wants_present ? "present" : "absent");
-	json_string(j, "result",
-		    q->outcome == ENGINE_OUTCOME_LOST ? "unreachable"
-						      : engine_outcome_word(q->outcome));
+	json_put_object(j, NULL);
+	json_put_string(j, "selector", q->selector);
+	json_put_string(j, "name", name);
+	json_put_string(j, "state", engine_state_word(q->state));
+	json_put_string(j, "wanted", q->wants_present ? "present" : "absent");
+	json_put_string(j, "result",
+			q->outcome == ENGINE_OUTCOME_LOST ? "unreachable"
+							  : engine_outcome_word(q->outcome));
 	write_servers(j, q->output);
-	json_object_end(j);
+	json_put_object_end(j);
 }
 
 static enum wire_status answer_check(const struct inquiry *q, struct reply *reply)
@@ -110,14 +110,14 @@ static enum wire_status answer_check(const struct inquiry *q, struct reply *repl
 
 	for (unsigned i = 0; i < q->count; i++)
 		wrong += !is_wanted(&q->questions[i]);
-	json_object(&j, NULL);
-	json_string(&j, "domain", q->domain);
-	json_bool(&j, "ok", wrong == 0);
-	json_array(&j, "records");
+	json_put_object(&j, NULL);
+	json_put_string(&j, "domain", q->domain);
+	json_put_bool(&j, "ok", wrong == 0);
+	json_put_array(&j, "records");
 	for (unsigned i = 0; i < q->count; i++)
 		write_question(&j, q, &q->questions[i]);
-	json_array_end(&j);
-	json_object_end(&j);
+	json_put_array_end(&j);
+	json_put_object_end(&j);
 	if (wrong == 0)
 		return WIRE_STATUS_OK;
 	report_set(&reply->report, 0, "%s: %u of %u records are not as they should be",
@@ -130,14 +130,14 @@ static enum wire_status answer_hook(const struct inquiry *q, struct reply *reply
 	enum engine_outcome outcome = q->questions[0].outcome;
 	struct json j = JSON_INIT(&reply->json);
 
-	json_object(&j, NULL);
-	json_string(&j, "domain", q->domain);
-	json_string(&j, "result", engine_outcome_word(outcome));
+	json_put_object(&j, NULL);
+	json_put_string(&j, "domain", q->domain);
+	json_put_string(&j, "result", engine_outcome_word(outcome));
 	if (q->detail[0])
-		json_string(&j, "detail", q->detail);
+		json_put_string(&j, "detail", q->detail);
 	else
-		json_null(&j, "detail");
-	json_object_end(&j);
+		json_put_null(&j, "detail");
+	json_put_object_end(&j);
 	if (engine_outcome_effect(outcome) == ENGINE_EFFECT_DONE)
 		return WIRE_STATUS_OK;
 	report_set(&reply->report, 0, "%s: %s%s%s", q->domain, engine_outcome_meaning(outcome),

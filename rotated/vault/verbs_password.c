@@ -47,14 +47,14 @@ static struct item *find_service(struct request *req, enum wire_status *status)
 static void write_version(struct json *j, const struct request *req, const struct item *item,
 			  const struct engine_version *v)
 {
-	json_number(j, "version", v->version);
-	json_string(j, "login", v->name);
-	json_string(j, "state", engine_state_word(v->state));
-	json_time(j, "issued", v->created);
-	json_time(j, "active_since", v->active);
-	json_time(j, "leaves", view_leaves(req->m, item, v));
-	json_time(j, "destroyed", 0);
-	json_null(j, "reason");
+	json_put_number(j, "version", v->version);
+	json_put_string(j, "login", v->name);
+	json_put_string(j, "state", engine_state_word(v->state));
+	json_put_time(j, "issued", v->created);
+	json_put_time(j, "active_since", v->active);
+	json_put_time(j, "leaves", view_leaves(req->m, item, v));
+	json_put_time(j, "destroyed", 0);
+	json_put_null(j, "reason");
 }
 
 /* The keys of Service.List. */
@@ -64,17 +64,17 @@ static void write_service(struct json *j, const struct request *req, const struc
 	const struct engine_version *active = engine_find_phase(&item->engine, ENGINE_CURRENT);
 	const struct config_service *s = config_service_find(req->m->config, item->engine.id);
 
-	json_string(j, "service", item->engine.id);
-	json_string(j, "description", s ? s->description : "");
-	json_bool(j, "configured", s != NULL);
-	json_bool(j, "enabled", !item_is_disabled(req->m, &item->engine));
+	json_put_string(j, "service", item->engine.id);
+	json_put_string(j, "description", s ? s->description : "");
+	json_put_bool(j, "configured", s != NULL);
+	json_put_bool(j, "enabled", !item_is_disabled(req->m, &item->engine));
 	if (active)
-		json_number(j, "active_version", active->version);
+		json_put_number(j, "active_version", active->version);
 	else
-		json_null(j, "active_version");
+		json_put_null(j, "active_version");
 	view_text(j, "login", active ? active->name : NULL);
-	json_number(j, "live_versions", item->engine.count);
-	json_time(j, "next_rotation", view_next_rotation(req->m, item));
+	json_put_number(j, "live_versions", item->engine.count);
+	json_put_time(j, "next_rotation", view_next_rotation(req->m, item));
 	view_write_progress(j, item, view);
 }
 
@@ -85,8 +85,8 @@ enum wire_status verb_service_list(struct request *req)
 
 	if (r < 0)
 		return request_fail(req, r);
-	json_object(&j, NULL);
-	json_array(&j, "services");
+	json_put_object(&j, NULL);
+	json_put_array(&j, "services");
 	for (size_t i = 0; i < req->m->item_count; i++) {
 		const struct item *item = req->m->items[i];
 		struct view view;
@@ -94,12 +94,12 @@ enum wire_status verb_service_list(struct request *req)
 		if (item->engine.kind != ENGINE_PASSWORD)
 			continue;
 		view_item(req->m, item, &view);
-		json_object(&j, NULL);
+		json_put_object(&j, NULL);
 		write_service(&j, req, item, &view);
-		json_object_end(&j);
+		json_put_object_end(&j);
 	}
-	json_array_end(&j);
-	json_object_end(&j);
+	json_put_array_end(&j);
+	json_put_object_end(&j);
 	return WIRE_STATUS_OK;
 }
 
@@ -115,29 +115,29 @@ enum wire_status verb_service_show(struct request *req)
 		return status;
 	view_item(req->m, item, &view);
 	item->driver->policy(req->m, item, &policy);
-	json_object(&j, NULL);
+	json_put_object(&j, NULL);
 	write_service(&j, req, item, &view);
-	json_string(&j, "login_style", policy.is_stable ? "stable" : "versioned");
+	json_put_string(&j, "login_style", policy.is_stable ? "stable" : "versioned");
 	view_span(&j, "schedule", policy.schedule);
 	view_span(&j, "overlap", policy.overlap);
-	json_array(&j, "versions");
+	json_put_array(&j, "versions");
 	for (uint32_t i = item->engine.count; i-- > 0;) {
-		json_object(&j, NULL);
+		json_put_object(&j, NULL);
 		write_version(&j, req, item, &item->engine.versions[i]);
-		json_object_end(&j);
+		json_put_object_end(&j);
 	}
-	json_array_end(&j);
-	json_object_end(&j);
+	json_put_array_end(&j);
+	json_put_object_end(&j);
 	return WIRE_STATUS_OK;
 }
 
 static void list_versions(struct json *j, const struct request *req, const struct item *item)
 {
 	for (uint32_t i = item->engine.count; i-- > 0;) {
-		json_object(j, NULL);
-		json_string(j, "service", item->engine.id);
+		json_put_object(j, NULL);
+		json_put_string(j, "service", item->engine.id);
 		write_version(j, req, item, &item->engine.versions[i]);
-		json_object_end(j);
+		json_put_object_end(j);
 	}
 }
 
@@ -155,14 +155,14 @@ enum wire_status verb_credential_list(struct request *req)
 		if (!only)
 			return status;
 	}
-	json_object(&j, NULL);
-	json_array(&j, "credentials");
+	json_put_object(&j, NULL);
+	json_put_array(&j, "credentials");
 	for (size_t i = 0; i < req->m->item_count; i++)
 		if (req->m->items[i]->engine.kind == ENGINE_PASSWORD &&
 		    (!only || only == req->m->items[i]))
 			list_versions(&j, req, req->m->items[i]);
-	json_array_end(&j);
-	json_object_end(&j);
+	json_put_array_end(&j);
+	json_put_object_end(&j);
 	return WIRE_STATUS_OK;
 }
 
@@ -345,21 +345,21 @@ static void write_confirmed(struct request *req, const struct item *item, uint32
 	const struct engine_version *old = engine_find(&item->engine, replaced);
 	struct json j = JSON_INIT(&req->reply.json);
 
-	json_object(&j, NULL);
-	json_string(&j, "service", item->engine.id);
-	json_number(&j, "version", v->version);
-	json_string(&j, "login", v->name);
-	json_time(&j, "active_since", v->active);
+	json_put_object(&j, NULL);
+	json_put_string(&j, "service", item->engine.id);
+	json_put_number(&j, "version", v->version);
+	json_put_string(&j, "login", v->name);
+	json_put_time(&j, "active_since", v->active);
 	if (old) {
-		json_object(&j, "retiring");
-		json_number(&j, "version", old->version);
-		json_string(&j, "login", old->name);
-		json_time(&j, "leaves", view_leaves(req->m, item, old));
-		json_object_end(&j);
+		json_put_object(&j, "retiring");
+		json_put_number(&j, "version", old->version);
+		json_put_string(&j, "login", old->name);
+		json_put_time(&j, "leaves", view_leaves(req->m, item, old));
+		json_put_object_end(&j);
 	} else {
-		json_null(&j, "retiring");
+		json_put_null(&j, "retiring");
 	}
-	json_object_end(&j);
+	json_put_object_end(&j);
 }
 
 enum wire_status verb_credential_confirm(struct request *req)
@@ -438,11 +438,11 @@ static int gather_revocations(const struct request *req, struct change *c,
 static void write_logins(struct json *j, const char *key, const struct engine_item *item,
 			 const struct engine_item *without)
 {
-	json_array(j, key);
+	json_put_array(j, key);
 	for (uint32_t i = 0; i < item->count; i++)
 		if (!without || !engine_find(without, item->versions[i].version))
-			json_string(j, NULL, item->versions[i].name);
-	json_array_end(j);
+			json_put_string(j, NULL, item->versions[i].name);
+	json_put_array_end(j);
 }
 
 static void write_revoked(struct request *req, const struct engine_item *was,
@@ -450,11 +450,11 @@ static void write_revoked(struct request *req, const struct engine_item *was,
 {
 	struct json j = JSON_INIT(&req->reply.json);
 
-	json_object(&j, NULL);
-	json_string(&j, "service", was->id);
+	json_put_object(&j, NULL);
+	json_put_string(&j, "service", was->id);
 	write_logins(&j, "revoked", was, is);
 	write_logins(&j, "left", is, NULL);
-	json_object_end(&j);
+	json_put_object_end(&j);
 	if (engine_find_phase(is, ENGINE_CURRENT))
 		return;
 	report_set(&req->reply.report, 0, "%s has no active credential%s", was->id,

@@ -91,18 +91,18 @@ static int by_time(const void *a, const void *b)
 
 static void write_plan(struct json *j, const struct plan *p)
 {
-	json_object(j, NULL);
-	json_time(j, "at", p->at);
-	json_string(j, "kind", engine_kind_word(p->item->engine.kind));
-	json_string(j, "id", p->item->engine.id);
+	json_put_object(j, NULL);
+	json_put_time(j, "at", p->at);
+	json_put_string(j, "kind", engine_kind_word(p->item->engine.kind));
+	json_put_string(j, "id", p->item->engine.id);
 	if (p->version)
-		json_number(j, "version", p->version->version);
+		json_put_number(j, "version", p->version->version);
 	else
-		json_null(j, "version");
+		json_put_null(j, "version");
 	view_text(j, "name", p->version ? p->version->name : NULL);
-	json_string(j, "action", p->action);
-	json_string(j, "why", p->why);
-	json_object_end(j);
+	json_put_string(j, "action", p->action);
+	json_put_string(j, "why", p->why);
+	json_put_object_end(j);
 }
 
 enum wire_status verb_plan_get(struct request *req)
@@ -120,12 +120,12 @@ enum wire_status verb_plan_get(struct request *req)
 	for (size_t i = 0; i < req->m->item_count; i++)
 		plan_item(req->m, req->m->items[i], plans, &n);
 	qsort(plans, n, sizeof(*plans), by_time);
-	json_object(&j, NULL);
-	json_time(&j, "time", manager_now(req->m).wall);
-	json_array(&j, "actions");
+	json_put_object(&j, NULL);
+	json_put_time(&j, "time", manager_now(req->m).wall);
+	json_put_array(&j, "actions");
 	for (size_t i = 0; i < n; i++)
 		write_plan(&j, &plans[i]);
-	json_array_end(&j);
-	json_object_end(&j);
+	json_put_array_end(&j);
+	json_put_object_end(&j);
 	return WIRE_STATUS_OK;
 }

@@ -32,18 +32,18 @@ static void write_keystore(struct json *j, const struct manager *m)
 	bool is_open = store_is_open(m, KEYSTORE_AUTH);
 	bool is_locked = m->keystore && keystore_memory_locked(m->keystore);
 
-	json_object(j, "keystore");
-	json_string(j, "state", keystore_word(m));
-	json_string(j, "auth", is_open ? "open" : "sealed");
-	json_string(j, "issuer", store_is_open(m, KEYSTORE_ISSUER) ? "open" : "sealed");
-	json_number(j, "txid", is_open ? keystore_txid(m->keystore) : 0);
-	json_number(j, "records", is_open ? keystore_count(m->keystore) : 0);
-	json_object_end(j);
-	json_object(j, "memory");
-	json_bool(j, "locked", is_locked || !m->keystore);
+	json_put_object(j, "keystore");
+	json_put_string(j, "state", keystore_word(m));
+	json_put_string(j, "auth", is_open ? "open" : "sealed");
+	json_put_string(j, "issuer", store_is_open(m, KEYSTORE_ISSUER) ? "open" : "sealed");
+	json_put_number(j, "txid", is_open ? keystore_txid(m->keystore) : 0);
+	json_put_number(j, "records", is_open ? keystore_count(m->keystore) : 0);
+	json_put_object_end(j);
+	json_put_object(j, "memory");
+	json_put_bool(j, "locked", is_locked || !m->keystore);
 	view_text(j, "detail",
 		  is_locked || !m->keystore ? NULL : "RLIMIT_MEMLOCK is too low for all keys");
-	json_object_end(j);
+	json_put_object_end(j);
 }
 
 static void write_peers(struct json *j, const struct manager *m)
@@ -53,16 +53,16 @@ static void write_peers(struct json *j, const struct manager *m)
 
 	door_state(m->door, &door);
 	worker_state(m->worker, &worker);
-	json_object(j, "door");
-	json_bool(j, "connected", door.is_connected);
-	json_time(j, "since", door.since);
-	json_bool(j, "has_keys", door.has_keys);
-	json_object_end(j);
-	json_object(j, "worker");
-	json_bool(j, "connected", worker.is_connected);
-	json_time(j, "since", worker.since);
-	json_number(j, "jobs", worker.jobs);
-	json_object_end(j);
+	json_put_object(j, "door");
+	json_put_bool(j, "connected", door.is_connected);
+	json_put_time(j, "since", door.since);
+	json_put_bool(j, "has_keys", door.has_keys);
+	json_put_object_end(j);
+	json_put_object(j, "worker");
+	json_put_bool(j, "connected", worker.is_connected);
+	json_put_time(j, "since", worker.since);
+	json_put_number(j, "jobs", worker.jobs);
+	json_put_object_end(j);
 }
 
 static void write_audit(struct json *j, const struct manager *m)
@@ -72,11 +72,11 @@ static void write_audit(struct json *j, const struct manager *m)
 
 	if (m->audit)
 		audit_end(m->audit, &end);
-	json_object(j, "audit");
-	json_bool(j, "ok", !alarm);
-	json_number(j, "records", end.seq);
+	json_put_object(j, "audit");
+	json_put_bool(j, "ok", !alarm);
+	json_put_number(j, "records", end.seq);
 	view_text(j, "detail", alarm);
-	json_object_end(j);
+	json_put_object_end(j);
 }
 
 static void write_counts(struct json *j, const struct manager *m)
@@ -91,33 +91,33 @@ static void write_counts(struct json *j, const struct manager *m)
 		versions[e->kind] += e->count;
 		disabled += item_is_disabled(m, e);
 	}
-	json_object(j, "counts");
-	json_number(j, "services", items[ENGINE_PASSWORD]);
-	json_number(j, "services_disabled", disabled);
-	json_number(j, "credentials", versions[ENGINE_PASSWORD]);
-	json_number(j, "domains", items[ENGINE_DKIM]);
-	json_number(j, "dkim_keys", versions[ENGINE_DKIM]);
-	json_object_end(j);
+	json_put_object(j, "counts");
+	json_put_number(j, "services", items[ENGINE_PASSWORD]);
+	json_put_number(j, "services_disabled", disabled);
+	json_put_number(j, "credentials", versions[ENGINE_PASSWORD]);
+	json_put_number(j, "domains", items[ENGINE_DKIM]);
+	json_put_number(j, "dkim_keys", versions[ENGINE_DKIM]);
+	json_put_object_end(j);
 }
 
 static void write_item(struct json *j, const struct item *item, const struct view *v)
 {
-	json_object(j, NULL);
-	json_string(j, "kind", engine_kind_word(item->engine.kind));
-	json_string(j, "id", item->engine.id);
+	json_put_object(j, NULL);
+	json_put_string(j, "kind", engine_kind_word(item->engine.kind));
+	json_put_string(j, "id", item->engine.id);
 	if (v->subject)
-		json_number(j, "version", v->subject->version);
+		json_put_number(j, "version", v->subject->version);
 	else
-		json_null(j, "version");
+		json_put_null(j, "version");
 	view_text(j, "name", v->subject ? v->subject->name : NULL);
 	view_text(j, "step", v->subject ? engine_state_word(v->subject->state) : NULL);
 	view_write_progress(j, item, v);
-	json_object_end(j);
+	json_put_object_end(j);
 }
 
 static void write_items(struct json *j, const struct manager *m)
 {
-	json_array(j, "items");
+	json_put_array(j, "items");
 	for (size_t i = 0; i < m->item_count; i++) {
 		struct view v;
 
@@ -125,17 +125,17 @@ static void write_items(struct json *j, const struct manager *m)
 		if (v.state != VIEW_OK)
 			write_item(j, m->items[i], &v);
 	}
-	json_array_end(j);
+	json_put_array_end(j);
 }
 
 /* ---- alarms ---- */
 
 static void write_alarm(struct json *j, const char *what, const char *hint)
 {
-	json_object(j, NULL);
-	json_string(j, "what", what);
+	json_put_object(j, NULL);
+	json_put_string(j, "what", what);
 	view_text(j, "hint", hint);
-	json_object_end(j);
+	json_put_object_end(j);
 }
 
 static void write_report(struct json *j, const struct report *r)
@@ -216,7 +216,7 @@ static void write_alarms(struct json *j, const struct manager *m)
 {
 	struct report health = { 0 };
 
-	json_array(j, "alarms");
+	json_put_array(j, "alarms");
 	write_report(j, &m->keystore_problem);
 	if (store_is_open(m, KEYSTORE_AUTH))
 		(void)keystore_health(m->keystore, &health);
@@ -228,7 +228,7 @@ static void write_alarms(struct json *j, const struct manager *m)
 	write_sealed_alarms(j, m);
 	write_peer_alarms(j, m);
 	write_trouble_alarms(j, m);
-	json_array_end(j);
+	json_put_array_end(j);
 }
 
 enum wire_status verb_status_get(struct request *req)
@@ -236,17 +236,17 @@ enum wire_status verb_status_get(struct request *req)
 	struct json j = JSON_INIT(&req->reply.json);
 	struct manager *m = req->m;
 
-	json_object(&j, NULL);
-	json_string(&j, "version", PACKAGE_VERSION);
-	json_number(&j, "pid", (uint64_t)getpid());
-	json_time(&j, "time", manager_now(m).wall);
-	json_time(&j, "started", m->started);
+	json_put_object(&j, NULL);
+	json_put_string(&j, "version", PACKAGE_VERSION);
+	json_put_number(&j, "pid", (uint64_t)getpid());
+	json_put_time(&j, "time", manager_now(m).wall);
+	json_put_time(&j, "started", m->started);
 	write_keystore(&j, m);
 	write_peers(&j, m);
 	write_audit(&j, m);
 	write_counts(&j, m);
 	write_items(&j, m);
 	write_alarms(&j, m);
-	json_object_end(&j);
+	json_put_object_end(&j);
 	return WIRE_STATUS_OK;
 }

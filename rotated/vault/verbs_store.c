@@ -231,23 +231,24 @@ static void write_verdict(const struct request *req, const struct keystore_verif
 	char id[2 * 16 + 1];
 	struct json j = JSON_INIT(ret);
 
-	json_object(&j, NULL);
-	json_bool(&j, "ok", is_ok);
-	json_number(&j, "records", v->records);
-	json_number(&j, "unreadable", v->unreadable);
-	json_number(&j, "tombstones", v->tombstones);
-	json_number(&j, "txid", v->txid);
-	json_string(&j, "store_id",
-		    sodium_bin2hex(id, sizeof(id), keystore_store_id(req->m->keystore), 16));
-	json_array(&j, "problems");
+	json_put_object(&j, NULL);
+	json_put_bool(&j, "ok", is_ok);
+	json_put_number(&j, "records", v->records);
+	json_put_number(&j, "unreadable", v->unreadable);
+	json_put_number(&j, "tombstones", v->tombstones);
+	json_put_number(&j, "txid", v->txid);
+	json_put_string(
+		&j, "store_id",
+		sodium_bin2hex(id, sizeof(id), keystore_store_id(req->m->keystore), 16));
+	json_put_array(&j, "problems");
 	if (!is_ok) {
-		json_object(&j, NULL);
-		json_string(&j, "where", "keystore");
-		json_string(&j, "what", req->reply.report.what);
-		json_object_end(&j);
+		json_put_object(&j, NULL);
+		json_put_string(&j, "where", "keystore");
+		json_put_string(&j, "what", req->reply.report.what);
+		json_put_object_end(&j);
 	}
-	json_array_end(&j);
-	json_object_end(&j);
+	json_put_array_end(&j);
+	json_put_object_end(&j);
 }
 
 enum wire_status verb_store_verify(struct request *req)
@@ -266,18 +267,18 @@ static void write_slot(struct json *j, size_t index, const struct keystore_slot 
 {
 	char id[2 * KEYSTORE_SLOT_ID_LEN + 1];
 
-	json_object(j, NULL);
-	json_number(j, "slot", index);
-	json_string(j, "id", sodium_bin2hex(id, sizeof(id), slot->id, sizeof(slot->id)));
-	json_string(j, "kind", keystore_slot_type_name(slot->type));
-	json_array(j, "tiers");
+	json_put_object(j, NULL);
+	json_put_number(j, "slot", index);
+	json_put_string(j, "id", sodium_bin2hex(id, sizeof(id), slot->id, sizeof(slot->id)));
+	json_put_string(j, "kind", keystore_slot_type_name(slot->type));
+	json_put_array(j, "tiers");
 	if (slot->tiers & KEYSTORE_AUTH)
-		json_string(j, NULL, "auth");
+		json_put_string(j, NULL, "auth");
 	if (slot->tiers & KEYSTORE_ISSUER)
-		json_string(j, NULL, "issuer");
-	json_array_end(j);
-	json_time(j, "created", slot->created);
-	json_object_end(j);
+		json_put_string(j, NULL, "issuer");
+	json_put_array_end(j);
+	json_put_time(j, "created", slot->created);
+	json_put_object_end(j);
 }
 
 enum wire_status verb_store_slots(struct request *req)
@@ -287,13 +288,13 @@ enum wire_status verb_store_slots(struct request *req)
 
 	if (!req->m->keystore)
 		return request_fail(req, request_require(req, KEYSTORE_AUTH));
-	json_object(&j, NULL);
-	json_array(&j, "slots");
+	json_put_object(&j, NULL);
+	json_put_array(&j, "slots");
 	for (size_t i = 0; i < keystore_slot_count(req->m->keystore); i++) {
 		keystore_slot_get(req->m->keystore, i, &slot);
 		write_slot(&j, i, &slot);
 	}
-	json_array_end(&j);
-	json_object_end(&j);
+	json_put_array_end(&j);
+	json_put_object_end(&j);
 	return WIRE_STATUS_OK;
 }

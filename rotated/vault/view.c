@@ -26,17 +26,17 @@ const char *view_word(enum view_state state)
 void view_text(struct json *j, const char *key, const char *text)
 {
 	if (text && text[0])
-		json_string(j, key, text);
+		json_put_string(j, key, text);
 	else
-		json_null(j, key);
+		json_put_null(j, key);
 }
 
 void view_span(struct json *j, const char *key, uint64_t usec)
 {
 	if (usec == USEC_NEVER)
-		json_null(j, key);
+		json_put_null(j, key);
 	else
-		json_number(j, key, usec / USEC_PER_SEC);
+		json_put_number(j, key, usec / USEC_PER_SEC);
 }
 
 /* ---- times ---- */
@@ -212,10 +212,10 @@ static uint64_t since(const struct item *item, const struct view *v)
 
 void view_write_progress(struct json *j, const struct item *item, const struct view *v)
 {
-	json_string(j, "state", view_word(v->state));
+	json_put_string(j, "state", view_word(v->state));
 	view_text(j, "reason", v->reason);
 	view_text(j, "hint", v->hint);
-	json_time(j, "since", since(item, v));
-	json_time(j, "next_attempt", v->next_attempt);
-	json_number(j, "attempts", item->engine.failures);
+	json_put_time(j, "since", since(item, v));
+	json_put_time(j, "next_attempt", v->next_attempt);
+	json_put_number(j, "attempts", item->engine.failures);
 }

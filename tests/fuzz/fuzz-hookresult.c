@@ -17,9 +17,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (hook_output_parse(data, size, &o) == 0) {
 		if (o.count > HOOK_ITEMS_MAX)
 			abort();
-		json_object(&j, NULL);
+		json_put_object(&j, NULL);
 		hook_output_write(&o, &j);
-		json_object_end(&j);
+		json_put_object_end(&j);
 		if (hook_output_parse(out.data, out.len, &o) < 0)
 			abort(); /* what we write is of the form that we read */
 	}

@@ -208,16 +208,6 @@ def units():
               "check-units finds a socket without its service")
 
 
-def json_names():
-    check = "check-json"
-    case(check, {"cli/a.c": '#include <jansson.h>\nx = json_stringn(s, 1); json_object_get(o, k);\n'}, None,
-         "check-json accepts names that only jansson has")
-    case(check, {"cli/a.c": '#include <jansson.h>\nx = json_string(s);\n'}, "cli/a.c:2: json_string()",
-         "check-json finds a name that both have")
-    case(check, {"cli/a.c": '#include "base/json.h"\njson_string(&j, k, v);\n'}, None,
-         "check-json leaves users of base/json.h alone")
-
-
 def commands():
     check = "check-commands"
     tables = {"cli/verbs.def": 'VERB(status, "", "status", "", "", 30, "x")\n'
@@ -236,7 +226,7 @@ def commands():
 
 
 def main():
-    for group in (layers, banned, shell, spdx, size, config_man, powers, units, json_names, commands):
+    for group in (layers, banned, shell, spdx, size, config_man, powers, units, commands):
         group()
     return failed
 

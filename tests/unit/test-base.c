@@ -172,18 +172,18 @@ static void json_escapes_and_separates(void **state)
 	struct json j = JSON_INIT(&b);
 
 	(void)state;
-	json_object(&j, NULL);
-	json_string(&j, "a", "q\"b\\\n\x7f");
-	json_array(&j, "list");
-	json_number(&j, NULL, 1);
-	json_object(&j, NULL);
-	json_object_end(&j);
-	json_array_end(&j);
-	json_bool(&j, "yes", true);
-	json_time(&j, "never", USEC_NEVER);
-	json_time(&j, "then", UINT64_C(1795422600) * USEC_PER_SEC);
-	json_string(&j, "bad", "x\xff");
-	json_object_end(&j);
+	json_put_object(&j, NULL);
+	json_put_string(&j, "a", "q\"b\\\n\x7f");
+	json_put_array(&j, "list");
+	json_put_number(&j, NULL, 1);
+	json_put_object(&j, NULL);
+	json_put_object_end(&j);
+	json_put_array_end(&j);
+	json_put_bool(&j, "yes", true);
+	json_put_time(&j, "never", USEC_NEVER);
+	json_put_time(&j, "then", UINT64_C(1795422600) * USEC_PER_SEC);
+	json_put_string(&j, "bad", "x\xff");
+	json_put_object_end(&j);
 	assert_string_equal(
 		buf_string(&b),
 		"{\"a\":\"q\\\"b\\\\\\u000a\\u007f\",\"list\":[1,{}],\"yes\":true,"

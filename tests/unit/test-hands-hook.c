@@ -36,9 +36,9 @@ static void results_and_serial_are_read_and_written_again(void **state)
 
 	(void)state;
 	assert_int_equal(parse(text, &o), 0);
-	json_object(&j, NULL);
+	json_put_object(&j, NULL);
 	hook_output_write(&o, &j);
-	json_object_end(&j);
+	json_put_object_end(&j);
 	assert_string_equal(buf_string(&b),
 			    "{\"results\":[{\"name\":\"a.\",\"status\":\"pending\","
 			    "\"detail\":\"x?y\"}],\"serial\":4294967295}");
