@@ -140,24 +140,28 @@ static int plan(struct step *s)
 	return 0;
 }
 
-/* A password that nobody took is replaced. A key on its way is not: but one in trouble is told
- * to go on at once. */
+/* A password that nobody took is replaced. A key on its way is not: but an item in trouble is
+ * told to go on at once, also when there is no room for a successor before an old key is gone.
+ */
 static int on_rotate(struct step *s)
 {
 	struct engine_version *coming = engine_version_find_phase(s->item, ENGINE_COMING);
 	bool in_trouble = s->item->failures > 0;
+	bool may_only_go_on = s->item->kind == ENGINE_DKIM && in_trouble &&
+			      (coming || s->item->count == ENGINE_VERSIONS_MAX);
 
 	clear_trouble(s);
+	if (may_only_go_on) {
+		s->result->is_changed = true;
+		return 0;
+	}
 	if (!coming)
 		return plan(s);
 	if (s->item->kind == ENGINE_PASSWORD) {
 		erase(s, coming, "replaced");
 		return plan(s);
 	}
-	if (!in_trouble)
-		return -EALREADY;
-	s->result->is_changed = true;
-	return 0;
+	return -EALREADY;
 }
 
 static int on_confirm(struct step *s)

@@ -256,9 +256,26 @@ static enum wire_status await_key(struct request *req, struct item *item)
 	return CONTROL_LATER;
 }
 
+/* Every place is taken by a key that could not be withdrawn: those are tried again now, and the
+ * new key has to be asked for when one of them is gone. */
+static enum wire_status go_on_without_key(struct request *req, struct change *c)
+{
+	int r = req->is_dry_run ? 0 : change_commit(req->m, c, &req->reply.report);
+
+	if (r < 0)
+		return request_fail(req, r);
+	if (!req->is_dry_run)
+		schedule_settle(req->m, c->item);
+	return request_refuse(req, WIRE_STATUS_AGAIN, "rotatectl status",
+			      "%s has %d living keys: there is room for another when the old "
+			      "ones, which are tried again, are gone",
+			      c->next.id, ENGINE_VERSIONS_MAX);
+}
+
 enum wire_status verb_dkim_rotate(struct request *req)
 {
 	struct engine_observation seen = { .event = ENGINE_EVENT_ROTATE };
+	const struct engine_version *coming;
 	enum wire_status status;
 	struct item *item = request_find_domain(req, &status);
 	struct change c;
@@ -273,13 +290,15 @@ enum wire_status verb_dkim_rotate(struct request *req)
 	r = change_step(req->m, &c, &seen);
 	if (r < 0)
 		return refuse_rotation(req, item, r);
-	if (req->is_dry_run)
-		return request_refuse(req, WIRE_STATUS_OK, NULL, "%s would go on with %s",
-				      item->engine.id,
-				      engine_find_phase(&c.next, ENGINE_COMING)->name);
 	c.event = "dkim.rotate";
 	c.actor = req->actor;
-	c.version = engine_find_phase(&c.next, ENGINE_COMING)->version;
+	coming = engine_find_phase(&c.next, ENGINE_COMING);
+	if (!coming)
+		return go_on_without_key(req, &c);
+	if (req->is_dry_run)
+		return request_refuse(req, WIRE_STATUS_OK, NULL, "%s would go on with %s",
+				      item->engine.id, coming->name);
+	c.version = coming->version;
 	r = change_commit(req->m, &c, &req->reply.report);
 	return r < 0 ? request_fail(req, r) : await_key(req, item);
 }

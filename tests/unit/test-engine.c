@@ -292,6 +292,26 @@ static void ninth_living_version_is_refused(void **state)
 	issue(&b, ENGINE_VERSIONS_MAX + 1);
 }
 
+/* Found by a random history: no successor fits in, and the way out must not be closed. */
+static void held_item_without_room_is_told_to_go_on(void **state)
+{
+	struct bench b = bench_new(ENGINE_DKIM);
+
+	(void)state;
+	for (uint32_t v = 1; v <= ENGINE_VERSIONS_MAX; v++)
+		activate(&b, v);
+	pass(&b, 400 * DAY);
+	b.policy.schedule = USEC_NEVER;
+	assert_int_equal(tick(&b), ENGINE_ACTION_WITHDRAW);
+	end(&b, ENGINE_OUTCOME_DENIED);
+	assert_true(b.item.is_held);
+	assert_int_equal(tick(&b), ENGINE_ACTION_NONE);
+	assert_int_equal(event(&b, ENGINE_EVENT_ROTATE, 0), 0);
+	assert_false(b.item.is_held);
+	assert_int_equal(b.item.count, ENGINE_VERSIONS_MAX);
+	assert_int_equal(tick(&b), ENGINE_ACTION_WITHDRAW);
+}
+
 static void disabled_item_is_told_so_once(void **state)
 {
 	struct bench b = bench_new(ENGINE_PASSWORD);
@@ -797,6 +817,7 @@ int main(void)
 		cmocka_unit_test(password_that_is_due_waits_for_a_person),
 		cmocka_unit_test(revoked_password_is_gone_at_once),
 		cmocka_unit_test(ninth_living_version_is_refused),
+		cmocka_unit_test(held_item_without_room_is_told_to_go_on),
 		cmocka_unit_test(disabled_item_is_told_so_once),
 		cmocka_unit_test(key_goes_all_the_way_and_its_predecessor_after_it),
 		cmocka_unit_test(
