@@ -109,6 +109,8 @@ def interrupt_prompt(root):
     def own_terminal():
         os.setsid()
         fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+        # a shell that runs this test in the background has it ignored, and that is inherited
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     child = subprocess.Popen([harness.build_path("rotatectl", root.build), "--root", root.path, "unseal"],
                              stdin=slave, stdout=slave, stderr=slave, pass_fds=[slave], preexec_fn=own_terminal)
