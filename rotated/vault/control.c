@@ -197,7 +197,11 @@ void control_item_moved(struct manager *m, struct item *item, const struct repor
 	} else if (v->state != ENGINE_PLANNED) {
 		write_key(item, v, &reply.json);
 	} else if (item->engine.failures > 0) {
-		report_set(&reply.report, 0, "%s: %s", item->engine.id, item->engine.detail);
+		report_set(&reply.report, 0, "%s: %s", item->engine.id,
+			   item->engine.detail[0]
+				   ? item->engine.detail
+				   : engine_outcome_meaning(item->engine.trouble));
+		report_hint(&reply.report, "rotatectl status");
 		status = WIRE_STATUS_AGAIN;
 	} else {
 		return;
