@@ -11,12 +11,13 @@
 
 #include "base/token.h"
 #include "rotated/vault/items.h"
+#include "rotated/vault/services.h"
 
 #define VERIFIER_KIND "verifier"
 
 static void policy(const struct manager *m, const struct item *item, struct engine_policy *ret)
 {
-	const struct config_service *service = config_service_find(m->config, item->engine.id);
+	const struct config_service *service = services_find(m, item->engine.id);
 	const struct config_password *p = service ? &service->password : &m->config->password;
 
 	*ret = (struct engine_policy){

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "rotated/vault/driver.h"
+#include "rotated/vault/services.h"
 
 int record_name_item(const struct engine_item *item, char ret[static RECORD_NAME_SIZE])
 {
@@ -100,10 +101,12 @@ static int add_configured(struct manager *m, enum engine_kind kind, const char *
 
 int items_add_configured(struct manager *m)
 {
+	struct services_cursor at = { 0 };
+	const struct config_service *service;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < m->config->n_services; i++)
-		r = add_configured(m, ENGINE_PASSWORD, m->config->services[i].id);
+	while (r == 0 && (service = services_next(m, &at)))
+		r = add_configured(m, ENGINE_PASSWORD, service->id);
 	for (size_t i = 0; r == 0 && i < m->config->n_domains; i++)
 		r = add_configured(m, ENGINE_DKIM, m->config->domains[i].name);
 	return r;
@@ -136,7 +139,7 @@ void items_free(struct manager *m)
 bool item_is_configured(const struct manager *m, const struct item *item)
 {
 	if (item->engine.kind == ENGINE_PASSWORD)
-		return config_service_find(m->config, item->engine.id);
+		return services_find(m, item->engine.id);
 	return config_domain_find(m->config, item->engine.id);
 }
 
@@ -148,6 +151,6 @@ bool item_is_disabled(const struct manager *m, const struct engine_item *item)
 		return true;
 	if (item->kind != ENGINE_PASSWORD)
 		return false;
-	service = config_service_find(m->config, item->id);
+	service = services_find(m, item->id);
 	return service && !service->enabled;
 }

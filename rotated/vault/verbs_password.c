@@ -8,6 +8,7 @@
 #include "rotated/vault/driver_password.h"
 #include "rotated/vault/items.h"
 #include "rotated/vault/schedule.h"
+#include "rotated/vault/services.h"
 #include "rotated/vault/store.h"
 #include "rotated/vault/view.h"
 
@@ -62,7 +63,7 @@ static void write_service(struct json *j, const struct request *req, const struc
 			  const struct view *view)
 {
 	const struct engine_version *active = engine_find_phase(&item->engine, ENGINE_CURRENT);
-	const struct config_service *s = config_service_find(req->m->config, item->engine.id);
+	const struct config_service *s = services_find(req->m, item->engine.id);
 
 	json_put_string(j, "service", item->engine.id);
 	json_put_string(j, "description", s ? s->description : "");
@@ -182,7 +183,7 @@ static enum wire_status set_enabled(struct request *req, bool is_enabled)
 
 	if (!item)
 		return status;
-	s = config_service_find(req->m->config, item->engine.id);
+	s = services_find(req->m, item->engine.id);
 	if (is_enabled && s && !s->enabled)
 		return request_refuse(req, WIRE_STATUS_REFUSED,
 				      "set enabled = yes there, then reload rotated",
