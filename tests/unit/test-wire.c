@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/unit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "base/report.h"
+#include "wire/attributes.h"
 #include "wire/frame.h"
 #include "wire/verbs.h"
 
@@ -193,6 +195,88 @@ static void reply_is_checked_against_the_verb_table(void **state)
 	assert_int_equal(wire_check_reply(&f, WIRE_AUTH_PASSWORD, &status), -EBADMSG);
 }
 
+/* Two attributes: cn with two values, one of them binary, and an empty one. */
+static void build_attributes(struct buf *b)
+{
+	attributes_put(b, "cn", 2);
+	attributes_put_value(b, "billing", 7);
+	attributes_put_value(b, "\0\xff", 2);
+	attributes_put(b, "description;lang-en", 1);
+	attributes_put_value(b, "", 0);
+	assert_int_equal(buf_error(b), 0);
+}
+
+static void attributes_carry_binary_values(void **state)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+	struct attribute_value v;
+	struct attributes list;
+	struct attribute a;
+	size_t at = 0;
+
+	(void)state;
+	build_attributes(&b);
+	assert_int_equal(attributes_parse(b.data, b.len, &list), 0);
+	assert_true(attributes_find(&list, "CN", &a));
+	assert_int_equal(a.count, 2);
+	assert_true(attribute_next(&a, &at, &v));
+	assert_int_equal(v.len, 7);
+	assert_true(attribute_next(&a, &at, &v));
+	assert_int_equal(v.len, 2);
+	assert_memory_equal(v.data, "\0\xff", 2);
+	assert_false(attribute_next(&a, &at, &v));
+	assert_true(attributes_find(&list, "description;lang-en", &a));
+	at = 0;
+	assert_true(attribute_next(&a, &at, &v));
+	assert_int_equal(v.len, 0);
+	assert_false(attribute_next(&a, &at, &v));
+	assert_false(attributes_find(&list, "c", &a));
+	assert_int_equal(attributes_parse(b.data, 0, &list), 0);
+	at = 0;
+	assert_false(attributes_next(&list, &at, &a));
+}
+
+static void attributes_are_refused_when_cut(void **state)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+	struct attributes list;
+	size_t first;
+
+	(void)state;
+	build_attributes(&b);
+	first = 3 + 2 + 4 + 7 + 4 + 2;
+	for (size_t len = 1; len < b.len; len++)
+		assert_int_equal(attributes_parse(b.data, len, &list),
+				 len == first ? 0 : -EBADMSG);
+}
+
+static void attributes_are_refused_when_repeated_or_too_many(void **state)
+{
+	cleanup_buf struct buf b = BUF_INIT, many = BUF_INIT;
+	struct attributes list;
+
+	(void)state;
+	build_attributes(&b);
+	attributes_put(&b, "CN", 1);
+	attributes_put_value(&b, "x", 1);
+	assert_int_equal(attributes_parse(b.data, b.len, &list), -EBADMSG);
+	buf_clear(&b);
+	attributes_put(&b, "cn", 0);
+	assert_int_equal(attributes_parse(b.data, b.len, &list), -EBADMSG);
+	buf_clear(&b);
+	attributes_put(&b, "a b", 1);
+	attributes_put_value(&b, "x", 1);
+	assert_int_equal(attributes_parse(b.data, b.len, &list), -EBADMSG);
+	for (unsigned i = 0; i <= ATTRIBUTES_MAX; i++) {
+		char name[8];
+
+		(void)snprintf(name, sizeof(name), "a%u", i);
+		attributes_put(&many, name, 1);
+		attributes_put_value(&many, "x", 1);
+	}
+	assert_int_equal(attributes_parse(many.data, many.len, &list), -E2BIG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +289,9 @@ int main(void)
 		cmocka_unit_test(frame_rejects_too_many_fields),
 		cmocka_unit_test(request_is_checked_against_the_verb_table),
 		cmocka_unit_test(reply_is_checked_against_the_verb_table),
+		cmocka_unit_test(attributes_carry_binary_values),
+		cmocka_unit_test(attributes_are_refused_when_cut),
+		cmocka_unit_test(attributes_are_refused_when_repeated_or_too_many),
 	};
 
 	return cmocka_run_group_tests_name("wire", tests, NULL, NULL);
