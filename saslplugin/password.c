@@ -74,13 +74,37 @@ static int finish(struct attempt *a, sasl_server_params_t *sparams, sasl_out_par
 	return SASL_OK;
 }
 
+/* What a step gives back to libsasl, and how it came to be. */
+struct step {
+	sasl_server_params_t *sparams;
+	const char **serverout;
+	unsigned *serveroutlen;
+	sasl_out_params_t *oparams;
+};
+
 /*
- * An unknown login and a wrong password get the same code and text. Anything but a verdict is
- * SASL_UNAVAIL, which Postfix tells the client as 454 so that it tries again.
+ * There is no verdict, so that the client shall come later. SASL_UNAVAIL says so to libsasl,
+ * and Postfix tells it as 454. Sendmail answers whatever it does not know with 535, which makes
+ * senders give up; but what it cannot encode in base64 it answers with 454. So it gets a
+ * challenge without bytes: sasl_encode64() refuses it, and the exchange is over.
  */
-static int check(struct attempt *a, sasl_server_params_t *sparams, const char *mechanism,
-		 const struct plain_slice *password, sasl_out_params_t *oparams)
+static int come_later(const struct step *s)
 {
+	const sasl_utils_t *utils = s->sparams->utils;
+
+	utils->seterror(utils->conn, SASL_NOLOG, "%s", "no verdict on the password");
+	if (!s->sparams->appname || strcmp(s->sparams->appname, "Sendmail") != 0)
+		return SASL_UNAVAIL;
+	*s->serverout = NULL;
+	*s->serveroutlen = 1;
+	return SASL_CONTINUE;
+}
+
+/* An unknown login and a wrong password get the same code and text. */
+static int check(struct attempt *a, const struct step *s, const char *mechanism,
+		 const struct plain_slice *password)
+{
+	sasl_server_params_t *sparams = s->sparams;
 	const sasl_utils_t *utils = sparams->utils;
 	const struct exchange_question question = {
 		.verb = WIRE_AUTH_PASSWORD,
@@ -98,14 +122,13 @@ static int check(struct attempt *a, sasl_server_params_t *sparams, const char *m
 	if (r < 0) {
 		complain(utils, utils->conn, "%s: no verdict on a %s login: %s",
 			 exchange_path(a->passwords->exchange), mechanism, strerrordesc_np(-r));
-		utils->seterror(utils->conn, SASL_NOLOG, "%s", "no verdict on the password");
-		return SASL_UNAVAIL;
+		return come_later(s);
 	}
 	if (!answer.accepted) {
 		utils->seterror(utils->conn, SASL_NOLOG, "%s", "Password verification failed");
 		return SASL_BADAUTH;
 	}
-	return finish(a, sparams, oparams);
+	return finish(a, sparams, s->oparams);
 }
 
 /* NOLINTNEXTLINE(readability-function-size): the parameters are libsasl's */
@@ -113,6 +136,7 @@ static int plain_step(void *context, sasl_server_params_t *sparams, const char *
 		      unsigned clientinlen, const char **serverout, unsigned *serveroutlen,
 		      sasl_out_params_t *oparams)
 {
+	const struct step s = { sparams, serverout, serveroutlen, oparams };
 	struct attempt *a = context;
 	struct plain_message m;
 	int r;
@@ -129,7 +153,7 @@ static int plain_step(void *context, sasl_server_params_t *sparams, const char *
 	r = keep_login(a, m.login.data, m.login.len);
 	if (r != SASL_OK)
 		return r;
-	return check(a, sparams, "PLAIN", &m.password, oparams);
+	return check(a, &s, "PLAIN", &m.password);
 }
 
 static int prompt(const char *text, const char **serverout, unsigned *serveroutlen)
@@ -145,6 +169,7 @@ static int login_step(void *context, sasl_server_params_t *sparams, const char *
 		      unsigned clientinlen, const char **serverout, unsigned *serveroutlen,
 		      sasl_out_params_t *oparams)
 {
+	const struct step s = { sparams, serverout, serveroutlen, oparams };
 	struct attempt *a = context;
 	const struct plain_slice password = { clientin, clientinlen };
 
@@ -166,7 +191,7 @@ static int login_step(void *context, sasl_server_params_t *sparams, const char *
 	if (!clientin || clientinlen == 0 || clientinlen > PLAIN_PASSWORD_MAX ||
 	    memchr(clientin, '\0', clientinlen))
 		return SASL_BADPROT;
-	return check(a, sparams, "LOGIN", &password, oparams);
+	return check(a, &s, "LOGIN", &password);
 }
 
 static void release(void *context, const sasl_utils_t *utils)

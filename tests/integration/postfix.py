@@ -113,6 +113,17 @@ def stock_folder():
     return os.path.dirname(found[0])
 
 
+def make_certificate(folder):
+    """A throw-away cert.pem with its key.pem."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+         "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+         "/CN=mx.example.org", "-keyout", os.path.join(folder, "key.pem"),
+         "-out", os.path.join(folder, "cert.pem")],
+        check=True, capture_output=True, timeout=harness.PATIENCE,
+    )
+
+
 class Postfix:
     """Its queue is ROOT/var/spool/postfix, so that the door's default paths fit."""
 
@@ -127,7 +138,7 @@ class Postfix:
         os.makedirs(os.path.join(self.conf, "sasl"))
         self._make_queue()
         self._make_plugins(plugin)
-        self._make_certificate()
+        make_certificate(self.conf)
         names = {
             "spool": self.spool, "data": self._data(), "log": self.log_path,
             "base": root.path, "conf": self.conf, "plugins": root.join("postfix/plugins"),
@@ -157,15 +168,6 @@ class Postfix:
         shutil.copy(plugin, os.path.join(folder, "librotated.so"))
         for name in STOCK_MECHANISMS:
             os.symlink(os.path.join(stock_folder(), name), os.path.join(folder, name))
-
-    def _make_certificate(self):
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-             "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
-             "/CN=mx.example.org", "-keyout", os.path.join(self.conf, "key.pem"),
-             "-out", os.path.join(self.conf, "cert.pem")],
-            check=True, capture_output=True, timeout=harness.PATIENCE,
-        )
 
     def start(self):
         """master keeps its children in its own process group and takes them along."""

@@ -69,3 +69,24 @@ packages_install() { # LOG PACKAGE...
 	[ "$result" = 0 ] || tail -n 30 "$log" >&2
 	return "$result"
 }
+
+# Unpacks packages into a folder of their own, for what cannot be installed beside something else
+# (sendmail beside Postfix). Their dependencies are not followed. Done once.
+packages_unpack() { # FOLDER PACKAGE...
+	folder=$1
+	shift
+	[ ! -e "$folder/.complete" ] || return 0
+	rm -rf "$folder" "$folder.debs"
+	mkdir -p "$folder" "$folder.debs" || return 1
+	(
+		cd "$folder.debs" || exit 1
+		# a machine that was never updated knows no package yet
+		apt-get -q download "$@" || { packages_apt update && apt-get -q download "$@"; } ||
+			exit 1
+		for deb in ./*.deb; do
+			dpkg-deb -x "$deb" "$folder" || exit 1
+		done
+	) >"$folder.log" 2>&1 || { tail -n 5 "$folder.log" >&2; return 1; }
+	rm -rf "$folder.debs"
+	: >"$folder/.complete"
+}

@@ -12,6 +12,7 @@
 #include <sasl/prop.h>
 #include <sasl/sasl.h>
 #include <sasl/saslplug.h>
+#include <sasl/saslutil.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -111,14 +112,19 @@ static const sasl_callback_t client_callbacks[] = {
 	{ SASL_CB_LIST_END, NULL, NULL },
 };
 
-static void start_sasl(const char *first, const char *second)
+static void start_sasl_as(const char *program, const char *first, const char *second)
 {
 	char path[160];
 
 	(void)snprintf(path, sizeof(path), "%s:%s", first, second);
 	assert_int_equal(sasl_set_path(SASL_PATH_TYPE_PLUGIN, path), SASL_OK);
 	assert_int_equal(sasl_client_init(NULL), SASL_OK);
-	assert_int_equal(sasl_server_init(server_callbacks, "test"), SASL_OK);
+	assert_int_equal(sasl_server_init(server_callbacks, program), SASL_OK);
+}
+
+static void start_sasl(const char *first, const char *second)
+{
+	start_sasl_as("test", first, second);
 }
 
 static int setup(void **state)
@@ -250,6 +256,34 @@ static void a_door_that_cannot_tell_is_a_temporary_failure(void **state)
 		assert_int_equal(try_login(mechanisms[i], "user", "pencil"), SASL_OK);
 	}
 	assert_int_equal(world.logged, 2 * ARRAY_SIZE(mechanisms));
+}
+
+/* sasl_encode64() refuses that challenge, which is how Sendmail comes to say 454. */
+static void sendmail_is_given_what_it_answers_with_come_later(void **state)
+{
+	static const char message[] = "\0user\0pencil";
+	sasl_conn_t *server = NULL;
+	const char *out = "";
+	char encoded[64];
+	unsigned len = 0;
+
+	(void)state;
+	start_sasl_as("Sendmail", world.ours, world.stock);
+	fakedoor_stop(&world.door);
+	assert_int_equal(sasl_server_new("smtp", "mx.example.org", NULL, "127.0.0.1;25",
+					 "192.0.2.7;4711", server_callbacks, 0, &server),
+			 SASL_OK);
+	assert_int_equal(
+		sasl_server_start(server, "PLAIN", message, sizeof(message) - 1, &out, &len),
+		SASL_CONTINUE);
+	assert_int_equal(sasl_encode64(out, len, encoded, sizeof(encoded), NULL),
+			 SASL_BADPARAM);
+
+	fakedoor_start(&world.door);
+	assert_int_equal(
+		sasl_server_start(server, "PLAIN", message, sizeof(message) - 1, &out, &len),
+		SASL_OK);
+	sasl_dispose(&server);
 }
 
 static void a_door_that_is_gone_is_a_temporary_failure(void **state)
@@ -619,6 +653,7 @@ int main(void)
 		SASL_TEST(another_identity_is_refused_without_asking),
 		SASL_TEST(a_door_that_cannot_tell_is_a_temporary_failure),
 		SASL_TEST(a_door_that_is_gone_is_a_temporary_failure),
+		SASL_TEST(sendmail_is_given_what_it_answers_with_come_later),
 		SASL_TEST(a_restarted_door_is_found_again_at_once),
 		SASL_TEST(a_silent_door_is_a_temporary_failure),
 		SASL_TEST(a_late_answer_is_nobodys_answer),
