@@ -108,6 +108,18 @@ struct config_password {
 	enum config_login login;
 };
 
+struct config_ca {
+	char *trust_domain; /* "" for none: no CA can be made */
+	uint64_t root_lifetime;
+	uint64_t issuing_lifetime;
+};
+
+struct config_certificate {
+	uint64_t lifetime;
+	uint64_t overlap;
+	char *email; /* "" for none */
+};
+
 struct config_dkim {
 	uint64_t schedule; /* USEC_NEVER: only when asked */
 	uint64_t overlap;
@@ -131,6 +143,7 @@ struct config_service {
 	char *description;
 	bool enabled;
 	struct config_password password;
+	struct config_certificate certificate;
 };
 
 struct config_domain {
@@ -147,9 +160,11 @@ struct config {
 	struct config_vault vault;
 	struct config_door door;
 	struct config_engine engine;
+	struct config_ca ca;
 
 	/* defaults for the services and domains below, which have taken them over already */
 	struct config_password password;
+	struct config_certificate certificate;
 	struct config_dkim dkim;
 	struct config_dns dns;
 

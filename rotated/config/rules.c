@@ -51,6 +51,9 @@ static const struct limit {
 	{ 7 * DAY, 0, KEY_dkim_overlap, true },
 	{ HOUR, 0, KEY_dkim_soak, true },
 	{ USEC_PER_SEC, 0, KEY_engine_retry_min, true },
+	{ HOUR, 0, KEY_certificate_overlap, true },
+	{ HOUR, 90 * DAY, KEY_certificate_lifetime, true },
+	{ DAY, 0, KEY_ca_issuing_lifetime, true },
 	{ USEC_PER_SEC, 0, KEY_password_schedule, false },
 	{ USEC_PER_SEC, 0, KEY_dkim_schedule, false },
 	{ USEC_PER_SEC, 7 * DAY, KEY_dkim_ttl, false },
@@ -197,6 +200,33 @@ static int check_order(const struct target *t, enum config_key less, enum config
 	return tell_at(t, at, &report);
 }
 
+/* The issuing CA may sign for its trust domain only: another address would make every
+ * certificate invalid. */
+static int check_email(const struct target *t)
+{
+	const char *trust = t->loader->config->ca.trust_domain;
+	const char *email = text_of(t, KEY_certificate_email);
+	const char *host = strchr(email, '@');
+	size_t trust_len, host_len;
+	struct report report;
+
+	if (!is_own(t, KEY_certificate_email) || !host)
+		return 0;
+	host++;
+	trust_len = strlen(trust);
+	host_len = strlen(host);
+	if (trust_len && host_len >= trust_len &&
+	    strcmp(host + host_len - trust_len, trust) == 0 &&
+	    (host_len == trust_len || host[host_len - trust_len - 1] == '.'))
+		return 0;
+	(void)report_set(&report, 0, "email = %s: %s%s", email,
+			 trust_len ? "not in the trust domain " : "there is no trust domain",
+			 trust);
+	report_hint(&report, trust_len ? "The CA signs only for addresses there."
+				       : "Set trust_domain in [ca] of rotated.conf.");
+	return tell_at(t, KEY_certificate_email, &report);
+}
+
 /* Two listeners on one path would take it from each other. */
 static int check_sockets(const struct target *t)
 {
@@ -254,8 +284,15 @@ int config_rules_check(struct target *t)
 		if (r >= 0)
 			r = check_sockets(t);
 	}
-	if (r >= 0 && t->scope != SCOPE_DOMAIN)
+	if (r >= 0 && t->scope == SCOPE_MAIN)
+		r = check_order(t, KEY_ca_issuing_lifetime, KEY_ca_root_lifetime);
+	if (r >= 0 && t->scope != SCOPE_DOMAIN) {
 		r = check_password(t);
+		if (r >= 0)
+			r = check_order(t, KEY_certificate_overlap, KEY_certificate_lifetime);
+		if (r >= 0)
+			r = check_email(t);
+	}
 	if (r >= 0 && t->scope != SCOPE_SERVICE) {
 		r = check_dkim(t);
 		if (r >= 0)

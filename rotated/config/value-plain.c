@@ -137,6 +137,34 @@ int config_value_parse_text(const struct value_context *ctx, const char *text, v
 	return set_string(slot, text);
 }
 
+int config_value_parse_domain(const struct value_context *ctx, const char *text, void *slot)
+{
+	if (*text && !text_is_domain(text))
+		return config_value_refuse(
+			ctx, "not a domain",
+			"Write a name in lower case with a dot in it and none "
+			"at its end, as in relay.example.com.");
+	return set_string(slot, text);
+}
+
+/* What goes into a certificate has to be read the same way by everybody: RFC 5321 without
+ * quotes, and without what a shell or a map file would take for something else. */
+int config_value_parse_email(const struct value_context *ctx, const char *text, void *slot)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+_-";
+	enum { LOCAL_MAX = 64 };
+	size_t local = strspn(text, allowed);
+
+	if (*text && (local == 0 || local > LOCAL_MAX || text[0] == '.' || text[local] != '@' ||
+		      !text_is_domain(text + local + 1)))
+		return config_value_refuse(ctx, "not a mail address",
+					   "Write it as in billing@relay.example.com: letters, "
+					   "digits and . + _ - before the @, a domain in lower "
+					   "case after it.");
+	return set_string(slot, text);
+}
+
 /* True when one of the parts of PATH is "." or "..": such a path is not what it looks like. */
 static bool has_dots(const char *path)
 {

@@ -19,6 +19,8 @@
 	X(ADDRESSES, struct config_addresses, "list of addresses")                             \
 	X(BOOL, bool, "yes or no")                                                             \
 	X(DKIM_KEY, enum config_dkim_key, "word")                                              \
+	X(DOMAIN, char *, "domain")                                                            \
+	X(EMAIL, char *, "mail address")                                                       \
 	X(GROUP, struct config_id, "group")                                                    \
 	X(HOOK, char *, "program")                                                             \
 	X(KEY_FILE, char *, "path")                                                            \
@@ -85,7 +87,8 @@ bool config_value_is_public(enum value_type type);
 typedef int config_value_parse_fn(const struct value_context *ctx, const char *text,
 				  void *slot);
 config_value_parse_fn config_value_parse_address, config_value_parse_addresses,
-	config_value_parse_bool, config_value_parse_dkim_key, config_value_parse_group,
+	config_value_parse_bool, config_value_parse_dkim_key, config_value_parse_domain,
+	config_value_parse_email, config_value_parse_group,
 	config_value_parse_hook, config_value_parse_key_file, config_value_parse_login,
 	config_value_parse_mode, config_value_parse_path, config_value_parse_realms,
 	config_value_parse_schedule, config_value_parse_settings, config_value_parse_soak,

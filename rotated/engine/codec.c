@@ -52,12 +52,6 @@ enum version_tag {
 enum { ITEM_IS_DUE = 1, ITEM_IS_DISABLED = 2, ITEM_IS_HELD = 4, ITEM_FLAGS = 7 };
 enum { VERSION_IS_APPLIED = 1, VERSION_IS_REVOKED = 2, VERSION_FLAGS_ALL = 3 };
 
-static const enum engine_kind kinds[] = { 0, ENGINE_PASSWORD, ENGINE_DKIM }; /* by code */
-static const uint8_t kind_codes[] = { [ENGINE_PASSWORD] = 1, [ENGINE_DKIM] = 2 };
-
-_Static_assert(ARRAY_SIZE(kind_codes) == ENGINE_KIND_MAX_, "a code for every kind");
-_Static_assert(ARRAY_SIZE(kinds) == ENGINE_KIND_MAX_ + 1, "a kind for every code");
-
 /* ---- writing ---- */
 
 static void put(struct buf *out, uint8_t tag, const void *data, size_t len)
@@ -115,7 +109,7 @@ static void put_version(struct buf *out, const struct engine_version *v)
 void engine_encode(const struct engine_item *item, struct buf *out)
 {
 	buf_append_byte(out, ENGINE_FORMAT);
-	put_number(out, TAG_KIND, kind_codes[item->kind]);
+	put_number(out, TAG_KIND, engine_kind_code(item->kind));
 	put_text(out, TAG_ID, item->id);
 	put_number(out, TAG_LAST_VERSION, item->last_version);
 	put_number(out, TAG_LAST_DAY, item->last_day);
@@ -221,12 +215,9 @@ static int get_action(const struct tlv *t, enum engine_action_type *ret)
 static int get_kind(const struct tlv *t, enum engine_kind *ret)
 {
 	uint64_t v;
-	int r = get_number(t, ARRAY_SIZE(kinds) - 1, &v);
+	int r = get_number(t, UINT8_MAX, &v);
 
-	if (r < 0 || v == 0)
-		return -EBADMSG;
-	*ret = kinds[v];
-	return 0;
+	return r < 0 ? r : engine_kind_from_code((uint8_t)v, ret);
 }
 
 static int get_outcome(const struct tlv *t, enum engine_outcome *ret)

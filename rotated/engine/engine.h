@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The rotation state machine. An item is a service's password or a domain's DKIM key with all
- * its living versions. engine_step() is a pure function of what is passed to it: no I/O, no
- * clock, no allocation, so that the vault, `plan` and the tests run the very same code.
+ * The rotation state machine. An item is a service's password or certificate, or a domain's
+ *DKIM key, with all its living versions. engine_step() is a pure function of what is passed to
+ *it: no I/O, no clock, no allocation, so that the vault, `plan` and the tests run the very same
+ *code.
  *
  * The caller's part of the contract: store `next` durably, with what the INSIDE actions ask
  * for, in one transaction; only then begin the AFTER actions; hand each end back in another
@@ -29,7 +30,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum engine_kind { ENGINE_PASSWORD, ENGINE_DKIM, ENGINE_KIND_MAX_ };
+enum engine_kind {
+#define KIND(id, code, word, way) ENGINE_##id,
+#include "rotated/engine/kinds.def"
+#undef KIND
+	ENGINE_KIND_MAX_
+};
 
 enum engine_state {
 	ENGINE_STATE_NONE, /* only for "no such version" */
@@ -123,14 +129,14 @@ struct engine_policy {
 	bool is_soak_observed; /* the soak depends on what was seen: engine_soak() */
 	bool has_hook;	       /* else a person publishes, and the servers are only asked */
 	bool may_create;       /* the tier that new secrets need is open */
-	bool is_stable;	       /* passwords: the login is the bare id, for every version */
+	bool is_stable;	       /* handed over: the name is the bare id, for every version */
 	bool may_work;	       /* outside actions can be begun at all */
 };
 
 enum engine_event {
 	ENGINE_EVENT_TICK,   /* only time has passed */
 	ENGINE_EVENT_ROTATE, /* an operator wants a new version, or wants a held one to go on */
-	ENGINE_EVENT_CONFIRM, /* `version` of a password is in its owner's hands */
+	ENGINE_EVENT_CONFIRM, /* `version` of what is handed over is in its owner's hands */
 	ENGINE_EVENT_REVOKE,  /* `version` must be good for nothing from now on */
 	ENGINE_EVENT_CREATED, /* the secret of `version` is made; seal it with `next` */
 	ENGINE_EVENT_ENDED,   /* job `serial` ended with `outcome` */
@@ -213,6 +219,8 @@ const char *engine_check_step(const struct engine_check *c);
 
 /* The tables as words. */
 const char *engine_kind_word(enum engine_kind kind);
+bool engine_kind_has_steps(enum engine_kind kind);	/* outside, each seen to succeed */
+bool engine_kind_is_handed_over(enum engine_kind kind); /* and then confirmed */
 const char *engine_state_word(enum engine_state state);
 const char *engine_state_meaning(enum engine_state state);
 enum engine_phase engine_state_phase(enum engine_state state);

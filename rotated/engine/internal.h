@@ -11,6 +11,8 @@ enum { ENGINE_ASKS_PER_HOOK = 4 };
 /* A waiting item is stepped at least this often, so that credited time reaches the disk. */
 #define ENGINE_WAKE_MAX (UINT64_C(3600) * USEC_PER_SEC)
 
+uint8_t engine_kind_code(enum engine_kind kind);
+must_check int engine_kind_from_code(uint8_t code, enum engine_kind *ret);
 uint8_t engine_state_code(enum engine_state state);
 must_check int engine_state_from_code(uint8_t code, enum engine_state *ret);
 uint8_t engine_action_code(enum engine_action_type type);

@@ -4,19 +4,28 @@
 
 #include <string.h>
 
-#define BOTH (1U << ENGINE_PASSWORD | 1U << ENGINE_DKIM)
-#define DKIM (1U << ENGINE_DKIM)
+enum way { HANDED = 1U << 0, STEPPED = 1U << 1, ALL = HANDED | STEPPED };
 
 static const struct {
 	uint8_t code;
 	const char *word;
-	unsigned kinds;
+	enum way way;
+} kinds[] = {
+#define KIND(id, code, word, way) [ENGINE_##id] = { code, word, way },
+#include "rotated/engine/kinds.def"
+#undef KIND
+};
+
+static const struct {
+	uint8_t code;
+	const char *word;
+	enum way ways;
 	enum engine_phase phase;
 	const char *meaning;
 } states[] = {
 	[ENGINE_STATE_NONE] = { 0, "none", 0, ENGINE_GONE, "there is no such version" },
-#define STATE(id, code, word, kinds, phase, meaning)                                           \
-	[ENGINE_##id] = { code, word, kinds, ENGINE_##phase, meaning },
+#define STATE(id, code, word, ways, phase, meaning)                                            \
+	[ENGINE_##id] = { code, word, ways, ENGINE_##phase, meaning },
 #include "rotated/engine/states.def"
 #undef STATE
 };
@@ -45,18 +54,40 @@ static const struct {
 #undef OUTCOME
 };
 
+_Static_assert(ARRAY_SIZE(kinds) == ENGINE_KIND_MAX_, "a row for every kind");
 _Static_assert(ARRAY_SIZE(states) == ENGINE_STATE_MAX_, "a row for every state");
 _Static_assert(ARRAY_SIZE(actions) == ENGINE_ACTION_MAX_, "a row for every action");
 _Static_assert(ARRAY_SIZE(outcomes) == ENGINE_OUTCOME_MAX_, "a row for every outcome");
 
 const char *engine_kind_word(enum engine_kind kind)
 {
-	static const char *const words[] = {
-		[ENGINE_PASSWORD] = "password",
-		[ENGINE_DKIM] = "dkim",
-	};
+	return kinds[kind].word;
+}
 
-	return words[kind];
+bool engine_kind_has_steps(enum engine_kind kind)
+{
+	return kinds[kind].way == STEPPED;
+}
+
+bool engine_kind_is_handed_over(enum engine_kind kind)
+{
+	return kinds[kind].way == HANDED;
+}
+
+uint8_t engine_kind_code(enum engine_kind kind)
+{
+	return kinds[kind].code;
+}
+
+int engine_kind_from_code(uint8_t code, enum engine_kind *ret)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (kinds[i].code == code) {
+			*ret = (enum engine_kind)i;
+			return 0;
+		}
+	}
+	return -EBADMSG;
 }
 
 const char *engine_state_word(enum engine_state state)
@@ -76,7 +107,7 @@ enum engine_phase engine_state_phase(enum engine_state state)
 
 bool engine_state_fits(enum engine_state state, enum engine_kind kind)
 {
-	return states[state].kinds & 1U << kind;
+	return states[state].ways & kinds[kind].way;
 }
 
 uint8_t engine_state_code(enum engine_state state)

@@ -140,14 +140,14 @@ static int plan(struct step *s)
 	return 0;
 }
 
-/* A password that nobody took is replaced. A key on its way is not: but an item in trouble is
- * told to go on at once, also when there is no room for a successor before an old key is gone.
- */
+/* What was handed over and nobody confirmed is replaced. A key on its way is not: but an item
+ * in trouble is told to go on at once, also when there is no room for a successor before an old
+ * key is gone. */
 static int on_rotate(struct step *s)
 {
 	struct engine_version *coming = engine_version_find_phase(s->item, ENGINE_COMING);
 	bool in_trouble = s->item->failures > 0;
-	bool may_only_go_on = s->item->kind == ENGINE_DKIM && in_trouble &&
+	bool may_only_go_on = engine_kind_has_steps(s->item->kind) && in_trouble &&
 			      (coming || s->item->count == ENGINE_VERSIONS_MAX);
 
 	clear_trouble(s);
@@ -157,7 +157,7 @@ static int on_rotate(struct step *s)
 	}
 	if (!coming)
 		return plan(s);
-	if (s->item->kind == ENGINE_PASSWORD) {
+	if (engine_kind_is_handed_over(s->item->kind)) {
 		erase(s, coming, "replaced");
 		return plan(s);
 	}
@@ -172,7 +172,7 @@ static int on_confirm(struct step *s)
 		return -ENOENT;
 	if (v->state == ENGINE_ACTIVE)
 		return -EALREADY;
-	if (s->item->kind != ENGINE_PASSWORD || v->state != ENGINE_STAGED)
+	if (!engine_kind_is_handed_over(s->item->kind) || v->state != ENGINE_STAGED)
 		return -EINVAL;
 	promote(s, v);
 	return 0;
@@ -204,7 +204,7 @@ static int on_revoke(struct step *s)
 		return -EALREADY;
 	was_active = v->state == ENGINE_ACTIVE;
 	clear_trouble(s);
-	if (s->item->kind == ENGINE_PASSWORD) {
+	if (engine_kind_is_handed_over(s->item->kind)) {
 		erase(s, v, "revoked");
 		return 0;
 	}
@@ -404,7 +404,7 @@ static uint64_t version_wait(const struct engine_item *item, const struct engine
 	case ENGINE_WITHDRAWN:
 		return 0;
 	case ENGINE_STAGED:
-		return item->kind == ENGINE_DKIM ? 0 : USEC_NEVER;
+		return engine_kind_has_steps(item->kind) ? 0 : USEC_NEVER;
 	case ENGINE_ACTIVE:
 		if (item->is_due || item->is_disabled ||
 		    engine_find_phase(item, ENGINE_COMING) ||
@@ -426,7 +426,7 @@ static void version_move(struct step *s, struct engine_version *v)
 		enter(s, v, ENGINE_SOAKED);
 		break;
 	case ENGINE_RETIRING:
-		if (s->item->kind == ENGINE_PASSWORD)
+		if (engine_kind_is_handed_over(s->item->kind))
 			erase(s, v, "overlap over");
 		else
 			enter(s, v, ENGINE_WITHDRAWING);
@@ -495,7 +495,7 @@ static void drive_job(struct step *s)
 
 static bool may_begin(const struct engine_item *item)
 {
-	return item->kind == ENGINE_DKIM && item->job.type == ENGINE_ACTION_NONE &&
+	return engine_kind_has_steps(item->kind) && item->job.type == ENGINE_ACTION_NONE &&
 	       !item->is_held && item->retry_in == 0;
 }
 

@@ -6,6 +6,7 @@ const struct driver *driver_find(enum engine_kind kind)
 	static const struct driver *const drivers[] = {
 		[ENGINE_PASSWORD] = &driver_password,
 		[ENGINE_DKIM] = &driver_dkim,
+		[ENGINE_CERTIFICATE] = &driver_certificate,
 	};
 
 	_Static_assert(ARRAY_SIZE(drivers) == ENGINE_KIND_MAX_, "a driver for every kind");

@@ -34,6 +34,7 @@ struct driver {
 
 extern const struct driver driver_password;
 extern const struct driver driver_dkim;
+extern const struct driver driver_certificate;
 
 const struct driver *driver_find(enum engine_kind kind);
 

@@ -138,19 +138,25 @@ void items_free(struct manager *m)
 
 bool item_is_configured(const struct manager *m, const struct item *item)
 {
-	if (item->engine.kind == ENGINE_PASSWORD)
-		return services_find(m, item->engine.id);
-	return config_domain_find(m->config, item->engine.id);
+	if (item->engine.kind == ENGINE_DKIM)
+		return config_domain_find(m->config, item->engine.id);
+	return services_find(m, item->engine.id);
 }
 
 bool item_is_disabled(const struct manager *m, const struct engine_item *item)
 {
 	const struct config_service *service;
+	const struct item *password;
 
 	if (item->is_disabled)
 		return true;
-	if (item->kind != ENGINE_PASSWORD)
+	if (engine_kind_has_steps(item->kind))
 		return false;
+	if (item->kind != ENGINE_PASSWORD) { /* a service is switched as a whole */
+		password = item_find(m, ENGINE_PASSWORD, item->id);
+		if (password && password->engine.is_disabled)
+			return true;
+	}
 	service = services_find(m, item->id);
 	return service && !service->enabled;
 }

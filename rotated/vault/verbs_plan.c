@@ -35,9 +35,9 @@ static const char *next_action(enum engine_kind kind, enum engine_state state)
 		[ENGINE_WITHDRAWING] = "withdraw", [ENGINE_WITHDRAWN] = "destroy",
 	};
 
-	if (kind == ENGINE_PASSWORD && state == ENGINE_STAGED)
+	if (engine_kind_is_handed_over(kind) && state == ENGINE_STAGED)
 		return "confirm";
-	if (kind == ENGINE_PASSWORD && state == ENGINE_RETIRING)
+	if (engine_kind_is_handed_over(kind) && state == ENGINE_RETIRING)
 		return "destroy";
 	return actions[state];
 }

@@ -185,7 +185,7 @@ void view_item(const struct manager *m, const struct item *item, struct view *re
 		if (!v.subject)
 			v.subject = withdrawing(e);
 		view_trouble(m, item, &v);
-	} else if (v.subject && e->kind == ENGINE_DKIM) {
+	} else if (v.subject && engine_kind_has_steps(e->kind)) {
 		view_coming_key(m, item, &v);
 	} else if (v.subject) {
 		view_staged_password(item, &v);

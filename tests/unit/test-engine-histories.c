@@ -325,7 +325,7 @@ static void operate(struct world *w)
 		seen.version = w->item.versions[draw(w) % w->item.count].version;
 	}
 	(void)observe(w, seen);
-	if (w->item.kind == ENGINE_DKIM)
+	if (engine_kind_has_steps(w->item.kind))
 		return;
 	if (w->item.last_version != newest)
 		(void)observe(w,
@@ -372,7 +372,7 @@ static void begin(struct world *w, uint32_t seed, enum engine_kind kind)
 			    .retry_min = MINUTE,
 			    .retry_max = 6 * HOUR,
 			    .hold_after = 3 * DAY,
-			    .is_automatic = kind == ENGINE_DKIM,
+			    .is_automatic = engine_kind_has_steps(kind),
 			    .has_hook = true,
 			    .may_create = true,
 			    .may_work = true },
@@ -454,11 +454,18 @@ static void no_history_of_a_password_breaks_an_invariant(void **state)
 	run_histories(ENGINE_PASSWORD, end_anyhow);
 }
 
+static void no_history_of_a_certificate_breaks_an_invariant(void **state)
+{
+	(void)state;
+	run_histories(ENGINE_CERTIFICATE, end_anyhow);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_history_of_a_key_breaks_an_invariant),
 		cmocka_unit_test(no_history_of_a_password_breaks_an_invariant),
+		cmocka_unit_test(no_history_of_a_certificate_breaks_an_invariant),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

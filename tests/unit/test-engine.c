@@ -208,6 +208,26 @@ static void password_is_active_once_it_is_confirmed(void **state)
 	assert_int_equal(event(&b, ENGINE_EVENT_CONFIRM, 2), -ENOENT);
 }
 
+static void certificate_goes_the_way_of_a_password(void **state)
+{
+	struct bench b = bench_new(ENGINE_CERTIFICATE);
+
+	(void)state;
+	issue(&b, 1);
+	assert_string_equal(b.item.versions[0].name, "billing.1");
+	assert_int_equal(event(&b, ENGINE_EVENT_CONFIRM, 1), 0);
+	issue(&b, 2);
+	assert_int_equal(event(&b, ENGINE_EVENT_CONFIRM, 2), 0);
+	assert_int_equal(state_of(&b, 1), ENGINE_RETIRING);
+	pass(&b, b.policy.overlap);
+	assert_int_equal(tick(&b), ENGINE_ACTION_ERASE);
+	assert_int_equal(state_of(&b, 1), ENGINE_STATE_NONE);
+	assert_int_equal(state_of(&b, 2), ENGINE_ACTIVE);
+	assert_true(engine_kind_is_handed_over(ENGINE_CERTIFICATE));
+	assert_true(engine_kind_is_handed_over(ENGINE_PASSWORD));
+	assert_true(engine_kind_has_steps(ENGINE_DKIM));
+}
+
 static void password_that_nobody_took_is_replaced(void **state)
 {
 	struct bench b = bench_new(ENGINE_PASSWORD);
@@ -812,6 +832,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(password_is_active_once_it_is_confirmed),
+		cmocka_unit_test(certificate_goes_the_way_of_a_password),
 		cmocka_unit_test(password_that_nobody_took_is_replaced),
 		cmocka_unit_test(old_password_works_for_the_overlap_and_no_longer),
 		cmocka_unit_test(password_that_is_due_waits_for_a_person),
