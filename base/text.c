@@ -293,3 +293,55 @@ bool text_is_plain(const char *s)
 			return false;
 	return true;
 }
+
+/* ---- senders ---- */
+
+static bool is_local_byte(unsigned char c)
+{
+	return c > 0x20 && c != 0x7f && !strchr("@,;:\\\"()<>[]", c);
+}
+
+/* A domain in lower case, of one label or more; bytes beyond ASCII are not looked at. */
+static bool is_sender_domain(const char *s)
+{
+	if (!*s || strlen(s) > 255)
+		return false;
+	while (*s) {
+		size_t len = strcspn(s, ".");
+
+		if (len == 0 || len > LABEL_MAX || s[0] == '-' || s[len - 1] == '-')
+			return false;
+		for (size_t i = 0; i < len; i++)
+			if (!((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= '0' && s[i] <= '9') ||
+			      s[i] == '-' || s[i] == '_' || (unsigned char)s[i] >= 0x80))
+				return false;
+		s += len;
+		if (*s == '.' && !*++s)
+			return false;
+	}
+	return true;
+}
+
+int text_to_sender(const char *s, char ret[static SENDER_SIZE])
+{
+	char lower[SENDER_SIZE];
+	size_t len = strlen(s);
+	size_t local;
+	const char *domain;
+
+	if (len >= sizeof(lower) || !text_is_plain(s))
+		return -EINVAL;
+	for (size_t i = 0; i <= len; i++)
+		lower[i] = (char)(s[i] >= 'A' && s[i] <= 'Z' ? s[i] + ('a' - 'A') : s[i]);
+	local = strcspn(lower, "@");
+	if (!lower[local] || local > 64)
+		return -EINVAL;
+	for (size_t i = 0; i < local; i++)
+		if (!is_local_byte((unsigned char)lower[i]))
+			return -EINVAL;
+	domain = lower + local + 1;
+	if (!is_sender_domain(domain + (local == 0 && domain[0] == '.')))
+		return -EINVAL;
+	memcpy(ret, lower, len + 1);
+	return 0;
+}

@@ -36,6 +36,7 @@ enum {
 	LOGIN_MAX = SERVICE_ID_MAX + 1 + 10, /* id, a dot, a 32-bit version */
 	DOMAIN_MAX = 253,
 	LABEL_MAX = 63,
+	SENDER_SIZE = 64 + 1 + 255 + 1, /* RFC 5321, section 4.5.3.1, and a NUL */
 };
 
 /* [a-z0-9-]{1,40}, not starting or ending with '-'. */
@@ -54,6 +55,13 @@ bool text_is_label(const char *s);
  */
 must_check int text_to_login(const char *s, char ret_service[static SERVICE_ID_MAX + 1],
 			     uint32_t *ret_version);
+
+/*
+ * What a service may send as: an address "a@example.com"; "@example.com", every address of that
+ * domain; or "@.example.com", every address of every domain below it. RET is in lower case, as
+ * far as ASCII goes. No quoted local part and no address literal. -EINVAL.
+ */
+must_check int text_to_sender(const char *s, char ret[static SENDER_SIZE]);
 
 /* Well-formed UTF-8 (RFC 3629), control characters and all. */
 bool text_is_utf8(const char *s);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The verifier index: login -> sealed verifier_entry, in an LMDB environment of its own. The
- * vault alone writes it; the door reads it through a read-only map, also while the vault is
- * down. A rebuild fills a second table beside the one in use and swaps them in one transaction,
- * so a reader never sees half of one.
+ * The verifier index: login -> sealed verifier_entry, and facts (fact.h) beside them, in an
+ * LMDB environment of its own. The vault alone writes it; the door reads it through a read-only
+ * map, also while the vault is down. A rebuild fills a second table beside the one in use and
+ * swaps them in one transaction, so a reader never sees half of one.
  */
 #ifndef KEYSTORE_INDEX_H
 #define KEYSTORE_INDEX_H
@@ -17,7 +17,24 @@ struct index_reader;
 struct index_writer;
 
 enum {
-	INDEX_BATCH_MAX = 1000, /* changes in one commit */
+	INDEX_BATCH_MAX = 1000,	  /* changes in one commit */
+	INDEX_FACT_KEY_MAX = 511, /* bytes */
+	INDEX_FACT_BODY_MAX = 65535,
+	INDEX_FACT_STEP = 16 * 1024, /* a fact counts as one change for each of these begun */
+};
+
+/* The number is on disk. */
+enum index_fact {
+	INDEX_FACT_CERT = 1,
+	INDEX_FACT_SENDER = 2,
+	INDEX_FACT_SERVICE = 3,
+};
+
+/* What a fact is filed under, any bytes; borrowed. */
+struct index_key {
+	enum index_fact fact;
+	const void *data;
+	size_t len; /* 1 to INDEX_FACT_KEY_MAX */
 };
 
 /* ---- reading (the door) ---- */
@@ -40,6 +57,10 @@ DEFINE_CLEANUP(struct index_reader, index_reader_free)
  * keys, -EROFS the lock file cannot be written, -EACCES, -EIO...
  */
 must_check int index_get(struct index_reader *r, const char *login, struct verifier_entry *ret);
+
+/* The body of a fact, into SIZE bytes at RET. Errors as index_get(); -ENOBUFS: it is longer. */
+must_check int index_get_fact(struct index_reader *r, const struct index_key *key, uint8_t *ret,
+			      size_t size, size_t *ret_len);
 
 /* The store transaction that the index reflects. Errors as index_get(), less -ENOENT. */
 must_check int index_reader_txid(struct index_reader *r, uint64_t *ret);
@@ -79,6 +100,11 @@ must_check int index_put(struct index_writer *w, const char *login,
 			 const struct verifier_entry *entry);
 must_check int index_remove(struct index_writer *w, const char *login);
 
+/* The same for facts. -EINVAL for a key or a body out of bounds. */
+must_check int index_put_fact(struct index_writer *w, const struct index_key *key,
+			      const uint8_t *body, size_t len);
+must_check int index_remove_fact(struct index_writer *w, const struct index_key *key);
+
 /* Durable when it returns 0, and seen by every lookup that starts afterwards. TXID: the store
  * transaction that the index reflects from now on. A failure drops the changes. */
 must_check int index_commit(struct index_writer *w, uint64_t txid, struct report *report);
@@ -95,6 +121,8 @@ void index_abort(struct index_writer *w);
 must_check int index_rebuild_begin(struct index_writer *w, struct report *report);
 must_check int index_rebuild_put(struct index_writer *w, const char *login,
 				 const struct verifier_entry *entry);
+must_check int index_rebuild_put_fact(struct index_writer *w, const struct index_key *key,
+				      const uint8_t *body, size_t len);
 must_check int index_rebuild_flush(struct index_writer *w, struct report *report);
 must_check int index_rebuild_finish(struct index_writer *w, uint64_t txid,
 				    struct report *report);

@@ -6,10 +6,11 @@
 
 #include "base/bytes.h"
 
-enum { INDEX_FORMAT = 1, INDEX_ALG = 1, FIXED_LEN = 1 + 1 + 1 + 8 + 8 };
+enum { INDEX_FORMAT = 2, INDEX_ALG = 1, FIXED_LEN = 1 + 1 + 1 + 8 + 8 };
 
 static const char entry_label[] = "rotated-idx-v1"; /* each with its NUL */
 static const char meta_label[] = "rotated-idm-v1";
+static const char fact_label[] = "rotated-fct-v1";
 static const uint8_t head[INDEX_HEAD_LEN] = { INDEX_FORMAT, INDEX_ALG };
 
 enum {
@@ -21,6 +22,9 @@ _Static_assert(INDEX_ENTRY_PLAIN_MAX >=
 		       FIXED_LEN + VERIFIER_SERVICE_MAX +
 			       (int)VERIFIER_VERSIONS_MAX * (int)VERIFIER_ENCODED_LEN + 1,
 	       "the largest entry must fit");
+_Static_assert(sizeof(fact_label) == sizeof(entry_label), "their AAD has one length");
+_Static_assert((int)INDEX_FACT_PLAIN_MAX > (int)INDEX_FACT_BODY_MAX,
+	       "the longest fact must fit");
 _Static_assert(INDEX_ENTRY_PLAIN_MAX % INDEX_BLOCK == 0, "padding fills whole blocks");
 
 void index_hash_login(const struct verifier_keys *keys, const char *login,
@@ -148,6 +152,89 @@ int index_entry_open(const struct verifier_keys *keys, const uint8_t hash[static
 	sodium_memzero(plain, sizeof(plain));
 	return r;
 }
+
+/* ---- facts ---- */
+
+bool index_key_valid(const struct index_key *key)
+{
+	return key->len > 0 && key->len <= INDEX_FACT_KEY_MAX;
+}
+
+/* The label's NUL keeps it apart from logins, which have none. */
+void index_hash_fact(const struct verifier_keys *keys, const struct index_key *key,
+		     uint8_t out[static SEAL_HASH_LEN])
+{
+	const uint8_t kind = (uint8_t)key->fact;
+	const struct span parts[] = {
+		{ (const uint8_t *)fact_label, sizeof(fact_label) },
+		{ &kind, 1 },
+		{ key->data, key->len },
+	};
+
+	seal_hash(keys->name, parts, ARRAY_SIZE(parts), out);
+}
+
+static void fact_head(const struct index_place *place, uint8_t out[static INDEX_HEAD_LEN])
+{
+	memcpy(out, head, INDEX_HEAD_LEN);
+	out[2] = (uint8_t)place->fact;
+}
+
+static void fact_aad(const struct verifier_keys *keys, const struct index_place *place,
+		     uint8_t out[static ENTRY_AAD_LEN])
+{
+	uint8_t *p = out;
+
+	p = (uint8_t *)mempcpy(p, fact_label, sizeof(fact_label));
+	p = (uint8_t *)mempcpy(p, keys->store_id, STORE_ID_LEN);
+	p = (uint8_t *)mempcpy(p, place->hash, SEAL_HASH_LEN);
+	fact_head(place, p);
+}
+
+size_t index_fact_seal(const struct verifier_keys *keys, const struct index_place *place,
+		       const uint8_t nonce[static SEAL_NONCE_LEN], struct span body,
+		       uint8_t out[static INDEX_FACT_MAX])
+{
+	uint8_t *plain = out + INDEX_HEAD_LEN + SEAL_NONCE_LEN;
+	uint8_t aad[ENTRY_AAD_LEN];
+	size_t len = 0;
+
+	fact_head(place, out);
+	memcpy(out + INDEX_HEAD_LEN, nonce, SEAL_NONCE_LEN);
+	if (body.len > 0)
+		memcpy(plain, body.data, body.len);
+	(void)sodium_pad(&len, plain, body.len, INDEX_BLOCK, INDEX_FACT_PLAIN_MAX);
+	fact_aad(keys, place, aad);
+	seal_encrypt(keys->seal, nonce, SPAN(aad), SPAN_OF(plain, len), plain);
+	return INDEX_HEAD_LEN + SEAL_NONCE_LEN + len + SEAL_TAG_LEN;
+}
+
+int index_fact_open(const struct verifier_keys *keys, const struct index_place *place,
+		    struct span value, uint8_t *ret, size_t *ret_len)
+{
+	uint8_t aad[ENTRY_AAD_LEN];
+	uint8_t expected[INDEX_HEAD_LEN];
+	struct span sealed;
+	size_t len;
+	int r;
+
+	fact_head(place, expected);
+	if (value.len < INDEX_HEAD_LEN + SEAL_NONCE_LEN + SEAL_TAG_LEN ||
+	    value.len > INDEX_FACT_MAX || memcmp(value.data, expected, INDEX_HEAD_LEN) != 0)
+		return -EBADMSG;
+	sealed = SPAN_OF(value.data + INDEX_HEAD_LEN + SEAL_NONCE_LEN,
+			 value.len - INDEX_HEAD_LEN - SEAL_NONCE_LEN);
+	fact_aad(keys, place, aad);
+	r = seal_decrypt(keys->seal, value.data + INDEX_HEAD_LEN, SPAN(aad), sealed, ret);
+	if (r < 0)
+		return r;
+	if (sodium_unpad(&len, ret, sealed.len - SEAL_TAG_LEN, INDEX_BLOCK) != 0)
+		return -EBADMSG;
+	*ret_len = len;
+	return 0;
+}
+
+/* ---- META ---- */
 
 static void meta_aad(const struct verifier_keys *keys, uint8_t out[static META_AAD_LEN])
 {

@@ -3,6 +3,7 @@
 #ifndef KEYSTORE_INDEX_CODEC_H
 #define KEYSTORE_INDEX_CODEC_H
 
+#include "keystore/index.h"
 #include "keystore/keys.h"
 #include "keystore/verifier.h"
 
@@ -12,6 +13,8 @@ enum {
 	INDEX_ENTRY_PLAIN_MAX = 1088, /* 19 + 63 + 8 * 120, padded */
 	INDEX_ENTRY_MAX =
 		INDEX_HEAD_LEN + SEAL_NONCE_LEN + INDEX_ENTRY_PLAIN_MAX + SEAL_TAG_LEN,
+	INDEX_FACT_PLAIN_MAX = 65536, /* INDEX_FACT_BODY_MAX, padded */
+	INDEX_FACT_MAX = INDEX_HEAD_LEN + SEAL_NONCE_LEN + INDEX_FACT_PLAIN_MAX + SEAL_TAG_LEN,
 	INDEX_META_PLAIN_LEN = 32,
 	INDEX_META_LEN = INDEX_HEAD_LEN + SEAL_NONCE_LEN + INDEX_META_PLAIN_LEN + SEAL_TAG_LEN,
 };
@@ -35,6 +38,27 @@ must_check int index_entry_open(const struct verifier_keys *keys,
 				struct verifier_entry *ret);
 /* The plaintext alone; what index_entry_open() ends with. */
 must_check int index_entry_decode(struct span padded, struct verifier_entry *ret);
+
+/* The LMDB key of a fact; no login has the same. */
+void index_hash_fact(const struct verifier_keys *keys, const struct index_key *key,
+		     uint8_t out[static SEAL_HASH_LEN]);
+
+bool index_key_valid(const struct index_key *key);
+
+/* Where a fact is, and so what its seal is bound to. */
+struct index_place {
+	enum index_fact fact;
+	uint8_t hash[SEAL_HASH_LEN];
+};
+
+/* Seals BODY, at most INDEX_FACT_BODY_MAX bytes, for PLACE; returns the length. */
+size_t index_fact_seal(const struct verifier_keys *keys, const struct index_place *place,
+		       const uint8_t nonce[static SEAL_NONCE_LEN], struct span body,
+		       uint8_t out[static INDEX_FACT_MAX]);
+/* RET has room for INDEX_FACT_PLAIN_MAX bytes. -EBADMSG. */
+must_check int index_fact_open(const struct verifier_keys *keys,
+			       const struct index_place *place, struct span value, uint8_t *ret,
+			       size_t *ret_len);
 
 struct index_meta {
 	uint64_t txid;	/* of the store, that the active table reflects */

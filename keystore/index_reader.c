@@ -168,23 +168,21 @@ static int read_meta(struct index_reader *r, struct index_meta *ret)
 	return ret->complete ? 0 : -EAGAIN;
 }
 
+/* The sealed value, which lives as long as the read transaction. */
 static int lookup(struct index_reader *r, const uint8_t hash[static SEAL_HASH_LEN],
-		  struct verifier_entry *ret)
+		  MDB_val *ret)
 {
 	MDB_val key = db_val(SPAN_OF(hash, SEAL_HASH_LEN));
 	struct index_meta meta;
-	MDB_val value;
 	int n;
 
 	n = read_meta(r, &meta);
 	if (n < 0)
 		return n;
-	n = db_error(mdb_get(r->txn, r->tables[meta.active], &key, &value));
+	n = db_error(mdb_get(r->txn, r->tables[meta.active], &key, ret));
 	if (n < 0)
 		return n;
-	if (value.mv_size == 0)
-		return -ENOENT; /* removed while the table was being built */
-	return index_entry_open(r->keys, hash, db_span(&value), ret);
+	return ret->mv_size == 0 ? -ENOENT : 0; /* removed while the table was being built */
 }
 
 /*
@@ -211,17 +209,48 @@ static void work_as_if_found(const struct verifier_keys *keys,
 int index_get(struct index_reader *r, const char *login, struct verifier_entry *ret)
 {
 	uint8_t hash[SEAL_HASH_LEN];
+	MDB_val value;
 	int n;
 
 	index_hash_login(r->keys, login, hash);
 	n = begin(r);
 	if (n < 0)
 		return n;
-	n = lookup(r, hash, ret);
+	n = lookup(r, hash, &value);
+	if (n == 0)
+		n = index_entry_open(r->keys, hash, db_span(&value), ret);
 	mdb_txn_reset(r->txn);
 	if (n == -ENOENT)
 		work_as_if_found(r->keys, hash);
 	return n;
+}
+
+int index_get_fact(struct index_reader *r, const struct index_key *key, uint8_t *ret,
+		   size_t size, size_t *ret_len)
+{
+	struct index_place place = { .fact = key->fact };
+	uint8_t body[INDEX_FACT_PLAIN_MAX];
+	MDB_val value;
+	size_t len;
+	int n;
+
+	if (!index_key_valid(key))
+		return -ENOENT;
+	index_hash_fact(r->keys, key, place.hash);
+	n = begin(r);
+	if (n < 0)
+		return n;
+	n = lookup(r, place.hash, &value);
+	if (n == 0)
+		n = index_fact_open(r->keys, &place, db_span(&value), body, &len);
+	mdb_txn_reset(r->txn);
+	if (n < 0)
+		return n;
+	if (len > size)
+		return -ENOBUFS;
+	memcpy(ret, body, len);
+	*ret_len = len;
+	return 0;
 }
 
 int index_reader_txid(struct index_reader *r, uint64_t *ret)

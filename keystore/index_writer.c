@@ -258,16 +258,16 @@ static int begin_txn(struct index_writer *w)
 	return r < 0 ? r : db_error(mdb_txn_begin(w->db, NULL, 0, &w->txn));
 }
 
-/* Counts one change in the pending transaction. */
-static int pend(struct index_writer *w)
+/* Counts COST changes in the pending transaction. */
+static int pend(struct index_writer *w, unsigned cost)
 {
 	int r;
 
-	if (w->changes >= INDEX_BATCH_MAX)
+	if (w->changes + cost > INDEX_BATCH_MAX)
 		return -E2BIG;
 	r = begin_txn(w);
 	if (r == 0)
-		w->changes++;
+		w->changes += cost;
 	return r;
 }
 
@@ -304,50 +304,123 @@ static int check_login(const char *login)
 		       : -EINVAL;
 }
 
+static int put_value(struct index_writer *w, struct span hash, struct span value)
+{
+	int r = 0;
+
+	if (w->meta.complete)
+		r = store(w, active(w), hash, value);
+	if (r == 0 && w->rebuilding)
+		r = store(w, other(w), hash, value);
+	return r;
+}
+
+static int remove_value(struct index_writer *w, struct span hash)
+{
+	MDB_val key = db_val(hash);
+	int r = 0;
+
+	if (w->meta.complete)
+		r = db_error(mdb_del(w->txn, active(w), &key, NULL));
+	if (r < 0 && r != -ENOENT)
+		return keep_failure(w, r);
+	/* an empty value keeps put_new_value() from bringing it back */
+	return w->rebuilding ? store(w, other(w), hash, SPAN_OF(hash.data, 0)) : 0;
+}
+
+static int put_new_value(struct index_writer *w, struct span hash, struct span value)
+{
+	MDB_val key = db_val(hash);
+	MDB_val data = db_val(value);
+	int r = db_error(mdb_put(w->txn, other(w), &key, &data, MDB_NOOVERWRITE));
+
+	return r == -EEXIST ? 0 : keep_failure(w, r);
+}
+
+static int pend_change(struct index_writer *w, unsigned cost)
+{
+	return w->meta.complete || w->rebuilding ? pend(w, cost) : -EAGAIN;
+}
+
 int index_put(struct index_writer *w, const char *login, const struct verifier_entry *entry)
 {
 	uint8_t value[INDEX_ENTRY_MAX];
 	uint8_t hash[SEAL_HASH_LEN];
-	size_t len;
 	int r;
 
 	if (check_login(login) < 0 || !index_entry_valid(entry))
 		return -EINVAL;
-	if (!w->meta.complete && !w->rebuilding)
-		return -EAGAIN;
-	r = pend(w);
+	r = pend_change(w, 1);
 	if (r < 0)
 		return r;
 	index_hash_login(w->options.keys, login, hash);
-	len = seal_entry(w, hash, entry, value);
-	if (w->meta.complete)
-		r = store(w, active(w), SPAN(hash), SPAN_OF(value, len));
-	if (r == 0 && w->rebuilding)
-		r = store(w, other(w), SPAN(hash), SPAN_OF(value, len));
-	return r;
+	return put_value(w, SPAN(hash), SPAN_OF(value, seal_entry(w, hash, entry, value)));
 }
 
 int index_remove(struct index_writer *w, const char *login)
 {
 	uint8_t hash[SEAL_HASH_LEN];
-	MDB_val key = db_val(SPAN(hash));
 	int r;
 
 	if (check_login(login) < 0)
 		return -EINVAL;
-	if (!w->meta.complete && !w->rebuilding)
-		return -EAGAIN;
-	r = pend(w);
+	r = pend_change(w, 1);
 	if (r < 0)
 		return r;
 	index_hash_login(w->options.keys, login, hash);
-	if (w->meta.complete)
-		r = db_error(mdb_del(w->txn, active(w), &key, NULL));
-	if (r < 0 && r != -ENOENT)
-		return keep_failure(w, r);
-	/* an empty value keeps index_rebuild_put() from bringing it back */
-	return w->rebuilding ? store(w, other(w), SPAN(hash), SPAN_OF(hash, 0)) : 0;
+	return remove_value(w, SPAN(hash));
 }
+
+/* ---- facts ---- */
+
+static size_t seal_fact(struct index_writer *w, const struct index_key *key, struct span body,
+			struct index_place *place, uint8_t value[static INDEX_FACT_MAX])
+{
+	uint8_t nonce[SEAL_NONCE_LEN];
+
+	place->fact = key->fact;
+	index_hash_fact(w->options.keys, key, place->hash);
+	rng_fill(&w->rng, nonce, sizeof(nonce));
+	return index_fact_seal(w->options.keys, place, nonce, body, value);
+}
+
+static unsigned fact_cost(size_t len)
+{
+	return 1 + (unsigned)(len / INDEX_FACT_STEP);
+}
+
+int index_put_fact(struct index_writer *w, const struct index_key *key, const uint8_t *body,
+		   size_t len)
+{
+	uint8_t value[INDEX_FACT_MAX];
+	struct index_place place;
+	size_t n;
+	int r;
+
+	if (!index_key_valid(key) || len > INDEX_FACT_BODY_MAX)
+		return -EINVAL;
+	r = pend_change(w, fact_cost(len));
+	if (r < 0)
+		return r;
+	n = seal_fact(w, key, SPAN_OF(body, len), &place, value);
+	return put_value(w, SPAN(place.hash), SPAN_OF(value, n));
+}
+
+int index_remove_fact(struct index_writer *w, const struct index_key *key)
+{
+	uint8_t hash[SEAL_HASH_LEN];
+	int r;
+
+	if (!index_key_valid(key))
+		return -EINVAL;
+	r = pend_change(w, 1);
+	if (r < 0)
+		return r;
+	index_hash_fact(w->options.keys, key, hash);
+	return remove_value(w, SPAN(hash));
+}
+
+/* ---- META and the end of a transaction ---- */
 
 static int put_meta(struct index_writer *w, const struct index_meta *meta)
 {
@@ -462,19 +535,32 @@ int index_rebuild_put(struct index_writer *w, const char *login,
 {
 	uint8_t value[INDEX_ENTRY_MAX];
 	uint8_t hash[SEAL_HASH_LEN];
-	MDB_val key = db_val(SPAN(hash));
-	MDB_val data;
 	int r;
 
 	if (check_login(login) < 0 || !index_entry_valid(entry) || !w->rebuilding)
 		return -EINVAL;
-	r = pend(w);
+	r = pend(w, 1);
 	if (r < 0)
 		return r;
 	index_hash_login(w->options.keys, login, hash);
-	data = db_val(SPAN_OF(value, seal_entry(w, hash, entry, value)));
-	r = db_error(mdb_put(w->txn, other(w), &key, &data, MDB_NOOVERWRITE));
-	return r == -EEXIST ? 0 : keep_failure(w, r);
+	return put_new_value(w, SPAN(hash), SPAN_OF(value, seal_entry(w, hash, entry, value)));
+}
+
+int index_rebuild_put_fact(struct index_writer *w, const struct index_key *key,
+			   const uint8_t *body, size_t len)
+{
+	uint8_t value[INDEX_FACT_MAX];
+	struct index_place place;
+	size_t n;
+	int r;
+
+	if (!index_key_valid(key) || len > INDEX_FACT_BODY_MAX || !w->rebuilding)
+		return -EINVAL;
+	r = pend(w, fact_cost(len));
+	if (r < 0)
+		return r;
+	n = seal_fact(w, key, SPAN_OF(body, len), &place, value);
+	return put_new_value(w, SPAN(place.hash), SPAN_OF(value, n));
 }
 
 int index_rebuild_flush(struct index_writer *w, struct report *report)

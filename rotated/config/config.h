@@ -79,10 +79,11 @@ struct config_vault {
 struct config_door {
 	char *auth_socket; /* with ROOT */
 	char *mux_socket;  /* with ROOT */
+	char *map_socket;  /* with ROOT */
 	struct config_id socket_user;
 	struct config_id socket_group;
 	mode_t socket_mode;
-	struct config_ids peers;    /* users that may connect to the two sockets */
+	struct config_ids peers;    /* users that may connect to the three sockets */
 	struct config_words realms; /* a login NAME@REALM of these is NAME; empty: none */
 	struct config_words identity;
 };
@@ -142,6 +143,7 @@ struct config_service {
 	char *file; /* that defines it */
 	char *description;
 	bool enabled;
+	struct config_words senders; /* as text_to_sender() makes them */
 	struct config_password password;
 	struct config_certificate certificate;
 };

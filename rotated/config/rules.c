@@ -232,7 +232,7 @@ static int check_sockets(const struct target *t)
 {
 	static const enum config_key sockets[] = {
 		KEY_vault_control_socket, KEY_vault_door_socket, KEY_vault_worker_socket,
-		KEY_door_auth_socket,	  KEY_door_mux_socket,
+		KEY_door_auth_socket,	  KEY_door_mux_socket,	 KEY_door_map_socket,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(sockets); i++) {

@@ -240,6 +240,57 @@ int config_value_parse_stack(const struct value_context *ctx, const char *text, 
 	return 0;
 }
 
+static int add_sender(const struct value_context *ctx, const char *word,
+		      struct config_words *list)
+{
+	char sender[SENDER_SIZE];
+	char **item;
+
+	if (text_to_sender(word, sender) < 0) {
+		(void)report_set(ctx->report, 0, "'%s' is not a sender", word);
+		report_hint(ctx->report,
+			    "Write an address, @example.com for all of a domain, or "
+			    "@.example.com for all domains below it; blanks divide.");
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < list->n; i++)
+		if (strcmp(list->items[i], sender) == 0)
+			return config_value_refuse(ctx, "a sender is there twice",
+						   "Keep one of them.");
+	if (list->n == VALUE_SENDERS_MAX)
+		return config_value_refuse(ctx, "too many senders", "At most 1000 are taken.");
+	item = config_value_words_add(list);
+	if (!item)
+		return -ENOMEM;
+	*item = strdup(sender);
+	return *item ? 0 : -ENOMEM;
+}
+
+/* Adds to what the lines before have given. An empty value takes that back. */
+int config_value_parse_senders(const struct value_context *ctx, const char *text, void *slot)
+{
+	struct config_words list = { 0 };
+	char word[SENDER_SIZE + 64];
+	int r = 0;
+
+	if (*text)
+		r = config_value_copy(VALUE_SENDERS, &list, slot);
+	while (r == 0 && *(text += strspn(text, " \t"))) {
+		size_t len = strcspn(text, " \t");
+
+		(void)snprintf(word, sizeof(word), "%.*s", (int)len, text); /* cut: no sender */
+		text += len;
+		r = add_sender(ctx, word, &list);
+	}
+	if (r < 0) {
+		config_value_release(VALUE_SENDERS, &list);
+		return r;
+	}
+	config_value_release(VALUE_SENDERS, slot);
+	*(struct config_words *)slot = list;
+	return 0;
+}
+
 static bool is_variable_name(const char *s, size_t len)
 {
 	static const char letters[] =

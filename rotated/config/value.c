@@ -147,6 +147,10 @@ static const struct {
 			   .copy = copy_words,
 			   .release = release_words },
 	[VALUE_SCHEDULE] = { .parse = config_value_parse_schedule, .size = sizeof(uint64_t) },
+	[VALUE_SENDERS] = { .parse = config_value_parse_senders,
+			    .copy = copy_words,
+			    .release = release_words,
+			    .is_repeatable = true },
 	/* may carry what a hook logs in with: never shown */
 	[VALUE_SETTINGS] = { .parse = config_value_parse_settings,
 			     .copy = copy_words,

@@ -29,6 +29,7 @@
 	X(PATH, char *, "path")                                                                \
 	X(REALMS, struct config_words, "list of realms")                                       \
 	X(SCHEDULE, uint64_t, "time span")                                                     \
+	X(SENDERS, struct config_words, "list of addresses")                                   \
 	X(SETTINGS, struct config_words, "NAME=VALUE")                                         \
 	X(SOAK, uint64_t, "time span")                                                         \
 	X(SOCKET, char *, "path")                                                              \
@@ -46,7 +47,8 @@ enum value_type {
 };
 
 enum {
-	VALUE_LIST_MAX = 64,   /* items in a list */
+	VALUE_LIST_MAX = 64, /* items in a list */
+	VALUE_SENDERS_MAX = 1000,
 	VALUE_PATH_MAX = 4096, /* bytes, ROOT and NUL included */
 };
 
@@ -91,9 +93,10 @@ config_value_parse_fn config_value_parse_address, config_value_parse_addresses,
 	config_value_parse_email, config_value_parse_group,
 	config_value_parse_hook, config_value_parse_key_file, config_value_parse_login,
 	config_value_parse_mode, config_value_parse_path, config_value_parse_realms,
-	config_value_parse_schedule, config_value_parse_settings, config_value_parse_soak,
-	config_value_parse_socket, config_value_parse_span, config_value_parse_stack,
-	config_value_parse_text, config_value_parse_user, config_value_parse_users;
+	config_value_parse_schedule, config_value_parse_senders, config_value_parse_settings,
+	config_value_parse_soak, config_value_parse_socket, config_value_parse_span,
+	config_value_parse_stack, config_value_parse_text, config_value_parse_user,
+	config_value_parse_users;
 
 /* Fills the report with WHAT and HINT. Returns -EINVAL. */
 int config_value_refuse(const struct value_context *ctx, const char *what, const char *hint);

@@ -339,6 +339,10 @@ static void serve_source(struct hot *h, struct source *s)
 	case HOT_MUX:
 		serve_mux(h, connection_of(s));
 		break;
+	case HOT_MAP: /* nothing is known yet: Postfix takes it for a broken server, and defers
+		       */
+		connection_close(h, connection_of(s));
+		break;
 	case HOT_PROTOCOL_MAX_:
 		break;
 	}

@@ -20,6 +20,7 @@ struct hot;
 enum hot_protocol {
 	HOT_AUTH, /* SOCK_SEQPACKET, our frames; stays open */
 	HOT_MUX,  /* SOCK_STREAM, saslauthd's; one request each */
+	HOT_MAP,  /* SOCK_STREAM, Postfix's socketmap_table(5); stays open */
 	HOT_PROTOCOL_MAX_
 };
 

@@ -19,6 +19,7 @@ static const struct {
 } kinds[] = {
 	[HOT_AUTH] = { "auth", "auth_socket", SOCK_SEQPACKET },
 	[HOT_MUX] = { "mux", "mux_socket", SOCK_STREAM },
+	[HOT_MAP] = { "map", "map_socket", SOCK_STREAM },
 };
 
 _Static_assert(ARRAY_SIZE(kinds) == HOT_PROTOCOL_MAX_, "a row for every protocol");
@@ -30,6 +31,8 @@ static const char *configured_path(const struct config *config, enum hot_protoco
 		return config->door.auth_socket;
 	case HOT_MUX:
 		return config->door.mux_socket;
+	case HOT_MAP:
+		return config->door.map_socket;
 	case HOT_PROTOCOL_MAX_:
 		break;
 	}
@@ -58,7 +61,8 @@ static int take_one(int fd, const char *name, struct listening *l, struct report
 		return 0;
 	}
 	return report_set(report, -EINVAL,
-			  "a socket named \"%s\" was handed over; auth and mux are the names",
+			  "a socket named \"%s\" was handed over; auth, mux and map are the "
+			  "names",
 			  name);
 }
 

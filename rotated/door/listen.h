@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The door's two listening sockets: handed over by systemd, or made here. */
+/* The door's three listening sockets: handed over by systemd, or made here. */
 #ifndef ROTATED_DOOR_LISTEN_H
 #define ROTATED_DOOR_LISTEN_H
 
@@ -19,10 +19,10 @@ struct listening {
 	} made[HOT_PROTOCOL_MAX_];
 };
 
-#define LISTENING_INIT ((struct listening){ .fds = { -1, -1 } })
+#define LISTENING_INIT ((struct listening){ .fds = { -1, -1, -1 } })
 
 /*
- * Takes sockets named "auth" and "mux" from sd_listen_fds_with_names(3); makes those that are
+ * Takes sockets named "auth", "mux" and "map" from sd_listen_fds_with_names(3); makes those that are
  * missing at their configured paths, with the configured owner (when root) and mode. CONFIG
  * must outlive RET. On failure what was made is gone again.
  */

@@ -92,6 +92,7 @@ static void config_has_a_default_for_every_key(void **state)
 	assert_under_root(*state, c->door.auth_socket,
 			  "/var/spool/postfix/private/rotated-auth");
 	assert_under_root(*state, c->door.mux_socket, "/var/spool/postfix/private/rotated-mux");
+	assert_under_root(*state, c->door.map_socket, "/var/spool/postfix/private/rotated-map");
 	assert_string_equal(c->door.socket_user.name, "postfix");
 	assert_string_equal(c->door.socket_group.name, "postfix");
 	assert_int_equal(c->door.socket_mode, 0660);
@@ -155,6 +156,7 @@ static void config_takes_every_key_of_rotated_conf(void **state)
 	assert_false(config_ids_has(&c->vault.admins, 4004));
 	assert_under_root(t, c->door.auth_socket, "/run/r/auth");
 	assert_under_root(t, c->door.mux_socket, "/run/r/mux");
+	assert_under_root(t, c->door.map_socket, "/run/r/map");
 	assert_int_equal(c->door.socket_user.id, 4004);
 	assert_int_equal(c->door.socket_group.id, 4005);
 	assert_int_equal(c->door.socket_mode, 0600);
@@ -197,6 +199,9 @@ static void config_takes_every_key_of_a_service_and_a_domain(void **state)
 	assert_non_null(s);
 	assert_string_equal(s->description, "Invoices and reminders");
 	assert_false(s->enabled);
+	assert_int_equal(s->senders.n, 3);
+	assert_string_equal(s->senders.items[0], "billing@example.com");
+	assert_string_equal(s->senders.items[2], "@.bills.example.com");
 	assert_int_equal(s->password.schedule, 30 * DAY);
 	assert_int_equal(s->password.overlap, DAY);
 	assert_int_equal(s->password.login, CONFIG_LOGIN_VERSIONED);
@@ -431,7 +436,7 @@ static void config_defaults_that_do_not_fit_under_the_root_are_told(void **state
 	assert_int_equal(system(command), 0);
 	(void)snprintf(deep.root, sizeof(deep.root), "/tmp/rotated-config-deep");
 	assert_int_equal(config_load(root, 0, &c, &errors), -EBADMSG);
-	assert_int_equal(errors.n, 5);
+	assert_int_equal(errors.n, 6);
 	assert_non_null(strstr(errors.items[0].what, "[vault] control_socket"));
 	assert_non_null(strstr(errors.items[0].hint, "--root"));
 	(void)snprintf(command, sizeof(command), "rm -rf %s", deep.root);

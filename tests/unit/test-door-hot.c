@@ -45,7 +45,9 @@ static void make_config(struct world *w, struct config **ret)
 static int setup(void **state)
 {
 	static struct world w;
-	static const int types[] = { [HOT_AUTH] = SOCK_SEQPACKET, [HOT_MUX] = SOCK_STREAM };
+	static const int types[] = {
+		[HOT_AUTH] = SOCK_SEQPACKET, [HOT_MUX] = SOCK_STREAM, [HOT_MAP] = SOCK_STREAM
+	};
 	struct config *config = NULL;
 
 	memset(&w, 0, sizeof(w));
@@ -245,7 +247,7 @@ static void an_answer_does_not_wait_for_its_line_in_the_log(void **state)
 	static const char request[] = "\0\1a\0\1b\0\0\0";
 	struct world *w = *state;
 
-	for (int i = 0; i < HOT_PROTOCOL_MAX_; i++) {
+	for (int i = 0; i <= HOT_MUX; i++) {
 		cleanup_close int fd = connect_to(w, (enum hot_protocol)i);
 		int r, status;
 		pid_t pid;

@@ -365,7 +365,7 @@ static void a_verifier_is_as_documented(void **state)
 
 static void an_index_entry_is_as_documented(void **state)
 {
-	static const uint8_t head[8] = { 1, 1 };
+	static const uint8_t head[8] = { 2, 1 };
 	struct verifier_entry e = { .service = "billing",
 				    .flags = VERIFIER_DISABLED,
 				    .count = 2,
@@ -438,7 +438,7 @@ static void an_index_entry_is_as_documented(void **state)
 
 static void index_meta_is_as_documented(void **state)
 {
-	static const uint8_t head[8] = { 1, 1 };
+	static const uint8_t head[8] = { 2, 1 };
 	const struct index_meta m = { .txid = 42, .active = 1, .complete = true };
 	struct verifier_keys keys;
 	struct index_meta back;
