@@ -26,7 +26,8 @@ static const char *check_version(const struct engine_item *item, const struct en
 		return "a version is listed that is not alive";
 	if (!engine_state_fits(v->state, item->kind))
 		return "a version is in a state that its kind does not have";
-	if (item->kind == ENGINE_DKIM ? !text_is_label(v->name) : !is_login(item, v))
+	if (engine_kind_has_selectors(item->kind) ? !text_is_label(v->name)
+						  : !is_login(item, v))
 		return "a version has a name that does not fit its kind";
 	if (v->operation > item->last_operation)
 		return "an operation is newer than the newest";
@@ -79,9 +80,11 @@ const char *engine_check_item(const struct engine_item *item)
 
 	if (item->count > ENGINE_VERSIONS_MAX)
 		return "too many versions";
-	if (item->kind == ENGINE_DKIM ? !text_is_domain(item->id)
-				      : !text_is_service_id(item->id))
+	if (engine_kind_has_selectors(item->kind) ? !text_is_domain(item->id)
+						  : !text_is_service_id(item->id))
 		return "the item's id does not fit its kind";
+	if (item->replaced > ENGINE_REPLACED_MAX)
+		return "more secrets were given up than may be";
 	if (item->is_held && item->failures == 0)
 		return "held for no reason";
 	wrong = check_versions(item);
@@ -135,8 +138,11 @@ static bool may_leave(const struct engine_check *c, const struct engine_version 
 		return age >= c->policy->overlap;
 	if (was->state == ENGINE_WITHDRAWN)
 		return true;
-	return c->seen->event == ENGINE_EVENT_ROTATE &&
-	       engine_state_phase(was->state) == ENGINE_COMING;
+	if (engine_state_phase(was->state) != ENGINE_COMING)
+		return false;
+	return c->seen->event == ENGINE_EVENT_ROTATE ||
+	       (c->seen->event == ENGINE_EVENT_ENDED &&
+		c->seen->outcome == ENGINE_OUTCOME_REJECTED);
 }
 
 /* 3: nothing is withdrawn or erased before its overlap is over, unless it never was in use. */
@@ -152,6 +158,16 @@ static const char *check_leaving(const struct engine_check *c)
 			return "3: a version is withdrawn that may still be used";
 	}
 	return NULL;
+}
+
+/* The outside was asked for VERSION just now, and shows or takes it. */
+static bool is_seen(const struct engine_check *c, uint32_t version)
+{
+	return c->seen->event == ENGINE_EVENT_ENDED &&
+	       c->prev->job.type == ENGINE_ACTION_ASK_PRESENT &&
+	       c->prev->job.version == version &&
+	       (c->seen->outcome == ENGINE_OUTCOME_VISIBLE ||
+		c->seen->outcome == ENGINE_OUTCOME_ACCEPTED);
 }
 
 /* 4: no wait is credited with more than passed, none ends early, none begins unseen. */
@@ -174,8 +190,7 @@ static const char *check_waits(const struct engine_check *c)
 		if (was->state == ENGINE_VISIBLE && is->state == ENGINE_SOAKED &&
 		    was->age + passed < engine_soak(was, c->policy))
 			return "4: the soak ended early";
-		if (is->state == ENGINE_VISIBLE && (c->seen->event != ENGINE_EVENT_ENDED ||
-						    c->seen->outcome != ENGINE_OUTCOME_VISIBLE))
+		if (is->state == ENGINE_VISIBLE && !is_seen(c, was->version))
 			return "4: the soak started without an observed success";
 	}
 	return NULL;
@@ -213,6 +228,19 @@ static const char *check_jobs(const struct engine_check *c)
 	return NULL;
 }
 
+/* 7: with steps outside, the only way into use is to have been seen just now. */
+static const char *check_proven(const struct engine_check *c)
+{
+	const struct engine_version *is = engine_find_phase(&c->next->next, ENGINE_CURRENT);
+	const struct engine_version *was = is ? engine_find(c->prev, is->version) : NULL;
+
+	if (!is || !engine_kind_has_steps(c->prev->kind) || (was && was->state == is->state))
+		return NULL;
+	if (!was || was->state != ENGINE_SOAKED || !is_seen(c, is->version))
+		return "7: a version is in use that was not seen to work";
+	return NULL;
+}
+
 static const char *check_counters(const struct engine_check *c)
 {
 	const struct engine_item *next = &c->next->next;
@@ -230,8 +258,8 @@ static const char *check_counters(const struct engine_check *c)
 const char *engine_check_step(const struct engine_check *c)
 {
 	static const char *(*const checks[])(const struct engine_check *) = {
-		check_sealed,  check_active, check_leaving,  check_waits,
-		check_unknown, check_jobs,   check_counters,
+		check_sealed,  check_active, check_leaving, check_waits,
+		check_unknown, check_jobs,   check_proven,  check_counters,
 	};
 	const char *wrong = engine_check_item(&c->next->next);
 

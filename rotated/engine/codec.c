@@ -33,6 +33,7 @@ enum tag {
 	TAG_FAILING = 19,
 	TAG_TROUBLE_SINCE = 20,
 	TAG_RETRY_IN = 21,
+	TAG_REPLACED = 22,
 };
 
 enum version_tag {
@@ -47,6 +48,7 @@ enum version_tag {
 	VERSION_ASKED = 9,
 	VERSION_FLAGS = 10,
 	VERSION_REMEMBERED = 11,
+	VERSION_REJECTED = 12,
 };
 
 enum { ITEM_IS_DUE = 1, ITEM_IS_DISABLED = 2, ITEM_IS_HELD = 4, ITEM_FLAGS = 7 };
@@ -97,6 +99,7 @@ static void put_version(struct buf *out, const struct engine_version *v)
 	put_number(&b, VERSION_REMEMBERED, v->remembered);
 	put_number(&b, VERSION_OPERATION, v->operation);
 	put_number(&b, VERSION_ASKED, v->asked);
+	put_number(&b, VERSION_REJECTED, v->rejected);
 	put_number(&b, VERSION_FLAGS,
 		   (v->is_applied ? VERSION_IS_APPLIED : 0U) |
 			   (v->is_revoked ? VERSION_IS_REVOKED : 0U));
@@ -135,6 +138,7 @@ void engine_encode(const struct engine_item *item, struct buf *out)
 	put_number(out, TAG_FAILING, item->failing);
 	put_number(out, TAG_TROUBLE_SINCE, item->trouble_since);
 	put_number(out, TAG_RETRY_IN, item->retry_in);
+	put_number(out, TAG_REPLACED, item->replaced);
 }
 
 /* ---- reading ---- */
@@ -184,6 +188,17 @@ static int get_u32(const struct tlv *t, uint32_t *ret)
 	if (r < 0)
 		return r;
 	*ret = (uint32_t)v;
+	return 0;
+}
+
+static int get_u8(const struct tlv *t, uint8_t *ret)
+{
+	uint64_t v;
+	int r = get_number(t, UINT8_MAX, &v);
+
+	if (r < 0)
+		return r;
+	*ret = (uint8_t)v;
 	return 0;
 }
 
@@ -244,9 +259,6 @@ static int get_version_flags(const struct tlv *t, struct engine_version *v)
 
 static int get_version_field(const struct tlv *t, struct engine_version *v)
 {
-	uint64_t asked;
-	int r;
-
 	switch (t->tag) {
 	case VERSION_NUMBER:
 		return get_u32(t, &v->version);
@@ -267,10 +279,9 @@ static int get_version_field(const struct tlv *t, struct engine_version *v)
 	case VERSION_OPERATION:
 		return get_u32(t, &v->operation);
 	case VERSION_ASKED:
-		r = get_number(t, UINT8_MAX, &asked);
-		if (r == 0)
-			v->asked = (uint8_t)asked;
-		return r;
+		return get_u8(t, &v->asked);
+	case VERSION_REJECTED:
+		return get_u8(t, &v->rejected);
 	case VERSION_FLAGS:
 		return get_version_flags(t, v);
 	default:
@@ -334,6 +345,7 @@ static int get_item_field(const struct tlv *t, struct engine_item *item)
 		{ TAG_JOB_VERSION, offsetof(struct engine_item, job.version) },
 		{ TAG_JOB_SERIAL, offsetof(struct engine_item, job.serial) },
 		{ TAG_FAILURES, offsetof(struct engine_item, failures) },
+		{ TAG_REPLACED, offsetof(struct engine_item, replaced) },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(u32s); i++)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The rotation state machine. An item is a service's password or certificate, or a domain's
- *DKIM key, with all its living versions. engine_step() is a pure function of what is passed to
- *it: no I/O, no clock, no allocation, so that the vault, `plan` and the tests run the very same
- *code.
+ * The rotation state machine. An item is what rotates (kinds.def), a service's password or a
+ * domain's DKIM key, say, with all its living versions. engine_step() is a pure function of
+ * what is passed to it: no I/O, no clock, no allocation, so that the vault, `plan` and the
+ * tests run the very same code.
  *
  * The caller's part of the contract: store `next` durably, with what the INSIDE actions ask
  * for, in one transaction; only then begin the AFTER actions; hand each end back in another
@@ -15,7 +15,8 @@
  *	3. nothing is withdrawn or erased while anything may still use it, unless revoked;
  *	4. waits start at an observed success, and setting a clock never shortens one;
  *	5. an unknown outcome is resolved by asking the servers, never by guessing;
- *	6. an item that can not go on is HELD, with its reason, and starts nothing.
+ *	6. an item that can not go on is HELD, with its reason, and starts nothing;
+ *	7. what goes outside is in use only after the outside was seen to take it.
  *
  * All times are microseconds. A wait is not a point in time but an age: every step credits
  * what passed since the last one, by the clock that says less.
@@ -31,7 +32,7 @@
 #include <stdint.h>
 
 enum engine_kind {
-#define KIND(id, code, word, way) ENGINE_##id,
+#define KIND(id, code, word, way, names, proof) ENGINE_##id,
 #include "rotated/engine/kinds.def"
 #undef KIND
 	ENGINE_KIND_MAX_
@@ -39,7 +40,7 @@ enum engine_kind {
 
 enum engine_state {
 	ENGINE_STATE_NONE, /* only for "no such version" */
-#define STATE(id, code, word, kinds, phase, meaning) ENGINE_##id,
+#define STATE(id, code, word, ways, phase, meaning) ENGINE_##id,
 #include "rotated/engine/states.def"
 #undef STATE
 	ENGINE_STATE_MAX_
@@ -85,9 +86,11 @@ struct engine_version {
 	uint64_t created, visible, active; /* wall clock, for people only; 0 is not yet */
 	uint64_t remembered; /* as observed when it became visible; see engine_soak() */
 	uint32_t operation;  /* of the outside step under way; the same for every retry */
-	bool is_applied;     /* the hook said so, or nobody knows: next, ask the servers */
+	bool is_applied;     /* the hook said so, or nobody knows: next, ask the servers; of a
+				planned one: somebody outside is making the secret */
 	bool is_revoked;     /* leaves without waiting */
 	uint8_t asked;	     /* times in vain since the hook ran */
+	uint8_t rejected;    /* times in a row that its secret was refused */
 };
 
 /* The one outside action that an item may have under way. */
@@ -99,7 +102,8 @@ struct engine_job {
 
 struct engine_item {
 	enum engine_kind kind;
-	char id[ENGINE_ID_SIZE]; /* service id or domain */
+	char id[ENGINE_ID_SIZE]; /* a domain if it has selectors, else a service id or like one
+				  */
 	uint32_t last_version;	 /* the highest number ever given */
 	uint32_t last_day;	 /* of the newest selector, as 20261123; 0 for none */
 	uint32_t last_turn;	 /* of that day: 0 first, 1 second, … */
@@ -117,6 +121,7 @@ struct engine_item {
 	uint64_t failing;		 /* credited time since the first of them */
 	uint64_t trouble_since;		 /* wall clock, for people */
 	uint64_t retry_in;		 /* credited time until the next attempt */
+	uint32_t replaced; /* secrets given up since one was good, or a person asked */
 };
 
 struct engine_policy {
@@ -219,8 +224,10 @@ const char *engine_check_step(const struct engine_check *c);
 
 /* The tables as words. */
 const char *engine_kind_word(enum engine_kind kind);
-bool engine_kind_has_steps(enum engine_kind kind);	/* outside, each seen to succeed */
-bool engine_kind_is_handed_over(enum engine_kind kind); /* and then confirmed */
+bool engine_kind_has_steps(enum engine_kind kind);	  /* outside, each seen to succeed */
+bool engine_kind_is_handed_over(enum engine_kind kind);	  /* and then confirmed */
+bool engine_kind_has_selectors(enum engine_kind kind);	  /* else its versions are logins */
+bool engine_kind_asks_with_secret(enum engine_kind kind); /* so it is kept until refused */
 const char *engine_state_word(enum engine_state state);
 const char *engine_state_meaning(enum engine_state state);
 enum engine_phase engine_state_phase(enum engine_state state);

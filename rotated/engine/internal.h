@@ -8,6 +8,10 @@
 /* After this many vain questions the hook is run once more: it may have been undone. */
 enum { ENGINE_ASKS_PER_HOOK = 4 };
 
+/* A secret that is refused so often in a row, with growing waits between, is given up for a new
+ * one; and so many in a row are, before a person has to look. */
+enum { ENGINE_REJECTS_MAX = 6, ENGINE_REPLACED_MAX = 3 };
+
 /* A waiting item is stepped at least this often, so that credited time reaches the disk. */
 #define ENGINE_WAKE_MAX (UINT64_C(3600) * USEC_PER_SEC)
 
@@ -38,5 +42,28 @@ struct engine_version *engine_version_find_phase(struct engine_item *item,
 
 /* Forgets VERSION, and the job that was about it. */
 void engine_version_remove(struct engine_item *item, uint32_t version);
+
+/* One step under way: see step.c. */
+struct step {
+	struct engine_item *item; /* result->next */
+	const struct engine_policy *policy;
+	const struct moment *now;
+	const struct engine_observation *seen;
+	struct engine_result *result;
+};
+
+/* The moves (moves.c). */
+void step_enter(struct step *s, struct engine_version *v, enum engine_state state);
+void step_act(struct step *s, enum engine_action_type type, const struct engine_version *v,
+	      const char *reason);
+void step_begin_job(struct step *s, enum engine_action_type type,
+		    const struct engine_version *v);
+void step_end_job(struct step *s);
+void step_erase(struct step *s, struct engine_version *v, const char *reason);
+void step_clear_trouble(struct step *s);
+void step_retry_later(struct step *s);
+void step_hold(struct step *s);
+void step_promote(struct step *s, struct engine_version *v);
+must_check int step_plan(struct step *s);
 
 #endif

@@ -116,7 +116,7 @@ static int name_version(struct engine_item *item, const struct engine_policy *po
 {
 	int n;
 
-	if (item->kind == ENGINE_DKIM)
+	if (engine_kind_has_selectors(item->kind))
 		return name_selector(item, now, ret);
 	if (policy->is_stable)
 		n = snprintf(ret, ENGINE_NAME_SIZE, "%s", item->id);

@@ -5,13 +5,18 @@
 #include <string.h>
 
 enum way { HANDED = 1U << 0, STEPPED = 1U << 1, ALL = HANDED | STEPPED };
+enum names { NAMES_LOGIN, NAMES_SELECTOR };
+enum proof { PROOF_PUBLIC, PROOF_SECRET };
 
 static const struct {
 	uint8_t code;
 	const char *word;
 	enum way way;
+	enum names names;
+	enum proof proof;
 } kinds[] = {
-#define KIND(id, code, word, way) [ENGINE_##id] = { code, word, way },
+#define KIND(id, code, word, way, names, proof)                                                \
+	[ENGINE_##id] = { code, word, way, NAMES_##names, PROOF_##proof },
 #include "rotated/engine/kinds.def"
 #undef KIND
 };
@@ -72,6 +77,16 @@ bool engine_kind_has_steps(enum engine_kind kind)
 bool engine_kind_is_handed_over(enum engine_kind kind)
 {
 	return kinds[kind].way == HANDED;
+}
+
+bool engine_kind_has_selectors(enum engine_kind kind)
+{
+	return kinds[kind].names == NAMES_SELECTOR;
+}
+
+bool engine_kind_asks_with_secret(enum engine_kind kind)
+{
+	return kinds[kind].proof == PROOF_SECRET;
 }
 
 uint8_t engine_kind_code(enum engine_kind kind)

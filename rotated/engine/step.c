@@ -8,158 +8,35 @@
 #include "rotated/engine/internal.h"
 
 #include <assert.h>
-#include <stdio.h>
-#include <string.h>
-
-struct step {
-	struct engine_item *item; /* result->next */
-	const struct engine_policy *policy;
-	const struct moment *now;
-	const struct engine_observation *seen;
-	struct engine_result *result;
-};
-
-/* ---- moves ---- */
-
-static void enter(struct step *s, struct engine_version *v, enum engine_state state)
-{
-	v->state = state;
-	v->age = 0;
-	v->is_applied = false;
-	v->asked = 0;
-	if (state == ENGINE_PUBLISHING || state == ENGINE_WITHDRAWING)
-		v->operation = ++s->item->last_operation;
-	if (state == ENGINE_VISIBLE)
-		v->visible = s->now->wall;
-	if (state == ENGINE_ACTIVE)
-		v->active = s->now->wall;
-	s->result->is_changed = true;
-}
-
-static void act(struct step *s, enum engine_action_type type, const struct engine_version *v,
-		const char *reason)
-{
-	struct engine_action *a = &s->result->actions[s->result->action_count++];
-
-	*a = (struct engine_action){
-		.type = type,
-		.version = v->version,
-		.operation = v->operation,
-		.serial = s->item->last_serial,
-		.reason = reason,
-	};
-	memcpy(a->name, v->name, sizeof(a->name));
-	s->result->is_changed = true;
-}
-
-static void begin_job(struct step *s, enum engine_action_type type,
-		      const struct engine_version *v)
-{
-	s->item->job = (struct engine_job){
-		.type = type,
-		.version = v->version,
-		.serial = ++s->item->last_serial,
-	};
-	act(s, type, v, NULL);
-}
-
-static void end_job(struct step *s)
-{
-	s->item->job = (struct engine_job){ 0 };
-	s->result->is_changed = true;
-}
-
-static void erase(struct step *s, struct engine_version *v, const char *reason)
-{
-	act(s, ENGINE_ACTION_ERASE, v, reason);
-	engine_version_remove(s->item, v->version);
-}
-
-/* Things go well again: whatever was counted against the item is forgotten. */
-static void clear_trouble(struct step *s)
-{
-	s->item->is_held = false;
-	s->item->failures = 0;
-	s->item->failing = 0;
-	s->item->retry_in = 0;
-	s->item->trouble_since = 0;
-	s->item->detail[0] = '\0';
-}
-
-static void note_trouble(struct step *s)
-{
-	struct engine_item *item = s->item;
-
-	if (item->failures == 0) {
-		item->failing = 0;
-		item->trouble_since = s->now->wall;
-	}
-	if (item->failures < UINT32_MAX)
-		item->failures++;
-	item->trouble = s->seen->outcome;
-	(void)snprintf(item->detail, sizeof(item->detail), "%s",
-		       s->seen->detail ? s->seen->detail : ""); /* cut to fit */
-	s->result->is_changed = true;
-}
-
-static void retry_later(struct step *s)
-{
-	note_trouble(s);
-	s->item->retry_in = engine_backoff(s->item, s->policy);
-	if (s->item->failing >= s->policy->hold_after)
-		s->item->is_held = true;
-}
-
-static void hold(struct step *s)
-{
-	note_trouble(s);
-	s->item->is_held = true;
-	s->item->retry_in = 0;
-}
-
-/* The one place where a version becomes ACTIVE, and so the one where another stops being it. */
-static void promote(struct step *s, struct engine_version *v)
-{
-	struct engine_version *old = engine_version_find_phase(s->item, ENGINE_CURRENT);
-
-	if (old)
-		enter(s, old, ENGINE_RETIRING);
-	enter(s, v, ENGINE_ACTIVE);
-	s->item->is_due = false;
-}
 
 /* ---- events ---- */
 
-static int plan(struct step *s)
+static bool has_steps(const struct engine_item *item)
 {
-	int r = engine_plan(s->item, s->policy, s->now);
-
-	if (r < 0)
-		return r;
-	s->result->is_changed = true;
-	return 0;
+	return engine_kind_has_steps(item->kind);
 }
 
-/* What was handed over and nobody confirmed is replaced. A key on its way is not: but an item
- * in trouble is told to go on at once, also when there is no room for a successor before an old
- * key is gone. */
+/* What was handed over and nobody confirmed is replaced. What is on its way outside is not: but
+ * an item in trouble is told to go on at once, also when there is no room for a successor
+ * before an old version is gone. */
 static int on_rotate(struct step *s)
 {
 	struct engine_version *coming = engine_version_find_phase(s->item, ENGINE_COMING);
 	bool in_trouble = s->item->failures > 0;
-	bool may_only_go_on = engine_kind_has_steps(s->item->kind) && in_trouble &&
+	bool may_only_go_on = has_steps(s->item) && in_trouble &&
 			      (coming || s->item->count == ENGINE_VERSIONS_MAX);
 
-	clear_trouble(s);
+	step_clear_trouble(s);
+	s->item->replaced = 0;
 	if (may_only_go_on) {
 		s->result->is_changed = true;
 		return 0;
 	}
 	if (!coming)
-		return plan(s);
+		return step_plan(s);
 	if (engine_kind_is_handed_over(s->item->kind)) {
-		erase(s, coming, "replaced");
-		return plan(s);
+		step_erase(s, coming, "replaced");
+		return step_plan(s);
 	}
 	return -EALREADY;
 }
@@ -174,23 +51,27 @@ static int on_confirm(struct step *s)
 		return -EALREADY;
 	if (!engine_kind_is_handed_over(s->item->kind) || v->state != ENGINE_STAGED)
 		return -EINVAL;
-	promote(s, v);
+	step_promote(s, v);
 	return 0;
 }
 
-/* A key that the outside may have heard of stays until its record is gone; its secret does
- * not. Whatever job was under way about it is abandoned: its end will be stale. */
-static void revoke_key(struct step *s, struct engine_version *v)
+/* What the outside may have heard of stays until it is gone there; the secret does not, unless
+ * the outside is asked with it. Whatever job was under way about it is abandoned: its end will
+ * be stale. */
+static void revoke_outside(struct step *s, struct engine_version *v)
 {
-	if (v->state == ENGINE_PLANNED || v->state == ENGINE_STAGED) {
-		erase(s, v, "revoked");
+	bool is_secret_needed = engine_kind_asks_with_secret(s->item->kind);
+
+	if (v->state == ENGINE_PLANNED || (v->state == ENGINE_STAGED && !is_secret_needed)) {
+		step_erase(s, v, "revoked");
 		return;
 	}
 	if (s->item->job.version == v->version)
-		end_job(s);
+		step_end_job(s);
 	v->is_revoked = true;
-	act(s, ENGINE_ACTION_ERASE, v, "revoked");
-	enter(s, v, ENGINE_WITHDRAWING);
+	if (!is_secret_needed)
+		step_act(s, ENGINE_ACTION_ERASE, v, "revoked");
+	step_enter(s, v, ENGINE_WITHDRAWING);
 }
 
 static int on_revoke(struct step *s)
@@ -203,14 +84,14 @@ static int on_revoke(struct step *s)
 	if (v->is_revoked || v->state == ENGINE_WITHDRAWING || v->state == ENGINE_WITHDRAWN)
 		return -EALREADY;
 	was_active = v->state == ENGINE_ACTIVE;
-	clear_trouble(s);
+	step_clear_trouble(s);
 	if (engine_kind_is_handed_over(s->item->kind)) {
-		erase(s, v, "revoked");
+		step_erase(s, v, "revoked");
 		return 0;
 	}
-	revoke_key(s, v);
+	revoke_outside(s, v);
 	if (was_active && !engine_version_find_phase(s->item, ENGINE_COMING))
-		ignore_result(plan(s)); /* no room for it is no reason not to revoke */
+		ignore_result(step_plan(s)); /* no room for it is no reason not to revoke */
 	return 0;
 }
 
@@ -223,9 +104,9 @@ static int on_created(struct step *s)
 	if (v->state != ENGINE_PLANNED)
 		return -EINVAL;
 	if (s->item->job.version == v->version)
-		end_job(s);
-	clear_trouble(s);
-	enter(s, v, ENGINE_STAGED);
+		step_end_job(s);
+	step_clear_trouble(s);
+	step_enter(s, v, ENGINE_STAGED);
 	return 0;
 }
 
@@ -256,10 +137,10 @@ static void hook_ended(struct step *s, struct engine_version *v)
 		v->asked = 0;
 		break;
 	case ENGINE_EFFECT_RETRY:
-		retry_later(s);
+		step_retry_later(s);
 		break;
 	case ENGINE_EFFECT_GIVE_UP:
-		hold(s);
+		step_hold(s);
 		break;
 	case ENGINE_EFFECT_UNKNOWN:
 		hook_is_unknown(s, v);
@@ -271,16 +152,40 @@ static void hook_ended(struct step *s, struct engine_version *v)
 static void asked_in_vain(struct step *s, struct engine_version *v)
 {
 	if (v->state == ENGINE_SOAKED)
-		enter(s, v, ENGINE_PUBLISHING); /* it was there and is not: all over again */
+		step_enter(s, v,
+			   ENGINE_PUBLISHING); /* it was there and is not: all over again */
 	else if (v->asked++ >= ENGINE_ASKS_PER_HOOK ||
 		 s->seen->outcome == ENGINE_OUTCOME_DIFFERS)
 		v->is_applied = false;
-	retry_later(s);
+	step_retry_later(s);
+}
+
+/* It never was in use, and never will be: it is withdrawn, and a new one is made in its place.
+ * Should that go on, something else is wrong than the secrets. */
+static void give_up(struct step *s, struct engine_version *v)
+{
+	v->is_revoked = true;
+	step_enter(s, v, ENGINE_WITHDRAWING);
+	if (s->item->replaced >= ENGINE_REPLACED_MAX || step_plan(s) < 0) {
+		step_hold(s);
+		return;
+	}
+	s->item->replaced++;
+	step_retry_later(s);
+}
+
+/* A new secret may not be known everywhere yet, so one refusal is no reason to drop it. */
+static void secret_rejected(struct step *s, struct engine_version *v)
+{
+	if (++v->rejected < ENGINE_REJECTS_MAX)
+		asked_in_vain(s, v);
+	else
+		give_up(s, v);
 }
 
 static void become_visible(struct step *s, struct engine_version *v)
 {
-	enter(s, v, ENGINE_VISIBLE);
+	step_enter(s, v, ENGINE_VISIBLE);
 	v->remembered = s->seen->remembered;
 }
 
@@ -288,9 +193,11 @@ static void present_ended(struct step *s, struct engine_version *v)
 {
 	switch ((int)s->seen->outcome) {
 	case ENGINE_OUTCOME_VISIBLE:
-		clear_trouble(s);
+	case ENGINE_OUTCOME_ACCEPTED:
+		step_clear_trouble(s);
+		v->rejected = 0;
 		if (v->state == ENGINE_SOAKED)
-			promote(s, v);
+			step_promote(s, v);
 		else
 			become_visible(s, v);
 		break;
@@ -299,8 +206,11 @@ static void present_ended(struct step *s, struct engine_version *v)
 	case ENGINE_OUTCOME_PARTIAL:
 		asked_in_vain(s, v);
 		break;
+	case ENGINE_OUTCOME_REJECTED:
+		secret_rejected(s, v);
+		break;
 	default:
-		retry_later(s);
+		step_retry_later(s);
 		break;
 	}
 }
@@ -309,18 +219,31 @@ static void absent_ended(struct step *s, struct engine_version *v)
 {
 	switch ((int)s->seen->outcome) {
 	case ENGINE_OUTCOME_ABSENT:
-		clear_trouble(s);
-		enter(s, v, ENGINE_WITHDRAWN);
+	case ENGINE_OUTCOME_REJECTED:
+		step_clear_trouble(s);
+		step_enter(s, v, ENGINE_WITHDRAWN);
 		break;
 	case ENGINE_OUTCOME_VISIBLE:
+	case ENGINE_OUTCOME_ACCEPTED:
 	case ENGINE_OUTCOME_DIFFERS:
 	case ENGINE_OUTCOME_PARTIAL:
 		asked_in_vain(s, v);
 		break;
 	default:
-		retry_later(s);
+		step_retry_later(s);
 		break;
 	}
+}
+
+/* Success comes as ENGINE_EVENT_CREATED; `pending` is the word of who is at it still. */
+static void create_ended(struct step *s, struct engine_version *v)
+{
+	if (engine_outcome_effect(s->seen->outcome) == ENGINE_EFFECT_DONE)
+		v->is_applied = true;
+	else if (engine_outcome_effect(s->seen->outcome) == ENGINE_EFFECT_GIVE_UP)
+		step_hold(s);
+	else
+		step_retry_later(s);
 }
 
 static int on_ended(struct step *s)
@@ -331,7 +254,7 @@ static int on_ended(struct step *s)
 	if (job.type == ENGINE_ACTION_NONE || job.serial != s->seen->serial)
 		return -ESTALE;
 	assert(v); /* a job never outlives its version */
-	end_job(s);
+	step_end_job(s);
 	switch ((int)job.type) {
 	case ENGINE_ACTION_PUBLISH:
 	case ENGINE_ACTION_WITHDRAW:
@@ -344,7 +267,7 @@ static int on_ended(struct step *s)
 		absent_ended(s, v);
 		break;
 	default:
-		retry_later(s); /* CREATE failed: success comes as ENGINE_EVENT_CREATED */
+		create_ended(s, v);
 		break;
 	}
 	return 0;
@@ -359,7 +282,7 @@ static int on_lost(struct step *s)
 	if (job.type == ENGINE_ACTION_NONE)
 		return -EALREADY;
 	assert(v);
-	end_job(s);
+	step_end_job(s);
 	if (job.type == ENGINE_ACTION_PUBLISH || job.type == ENGINE_ACTION_WITHDRAW)
 		hook_is_unknown(s, v);
 	return 0;
@@ -404,7 +327,7 @@ static uint64_t version_wait(const struct engine_item *item, const struct engine
 	case ENGINE_WITHDRAWN:
 		return 0;
 	case ENGINE_STAGED:
-		return engine_kind_has_steps(item->kind) ? 0 : USEC_NEVER;
+		return has_steps(item) ? 0 : USEC_NEVER;
 	case ENGINE_ACTIVE:
 		if (item->is_due || item->is_disabled ||
 		    engine_find_phase(item, ENGINE_COMING) ||
@@ -420,19 +343,19 @@ static void version_move(struct step *s, struct engine_version *v)
 {
 	switch ((int)v->state) {
 	case ENGINE_STAGED:
-		enter(s, v, ENGINE_PUBLISHING);
+		step_enter(s, v, ENGINE_PUBLISHING);
 		break;
 	case ENGINE_VISIBLE:
-		enter(s, v, ENGINE_SOAKED);
+		step_enter(s, v, ENGINE_SOAKED);
 		break;
 	case ENGINE_RETIRING:
-		if (engine_kind_is_handed_over(s->item->kind))
-			erase(s, v, "overlap over");
+		if (has_steps(s->item))
+			step_enter(s, v, ENGINE_WITHDRAWING);
 		else
-			enter(s, v, ENGINE_WITHDRAWING);
+			step_erase(s, v, "overlap over");
 		break;
 	case ENGINE_WITHDRAWN:
-		erase(s, v, v->is_revoked ? "revoked" : "overlap over");
+		step_erase(s, v, v->is_revoked ? "revoked" : "overlap over");
 		break;
 	case ENGINE_ACTIVE:
 		s->item->is_due = true;
@@ -465,7 +388,8 @@ static enum engine_action_type version_need(const struct step *s,
 
 	switch ((int)v->state) {
 	case ENGINE_PLANNED:
-		return s->policy->may_create ? ENGINE_ACTION_CREATE : ENGINE_ACTION_NONE;
+		return s->policy->may_create && !v->is_applied ? ENGINE_ACTION_CREATE
+							       : ENGINE_ACTION_NONE;
 	case ENGINE_PUBLISHING:
 		return has_to_run ? ENGINE_ACTION_PUBLISH : ENGINE_ACTION_ASK_PRESENT;
 	case ENGINE_SOAKED:
@@ -488,15 +412,15 @@ static void drive_job(struct step *s)
 			continue;
 		if (need != ENGINE_ACTION_CREATE && !s->policy->may_work)
 			continue;
-		begin_job(s, need, v);
+		step_begin_job(s, need, v);
 		return;
 	}
 }
 
 static bool may_begin(const struct engine_item *item)
 {
-	return engine_kind_has_steps(item->kind) && item->job.type == ENGINE_ACTION_NONE &&
-	       !item->is_held && item->retry_in == 0;
+	return has_steps(item) && item->job.type == ENGINE_ACTION_NONE && !item->is_held &&
+	       item->retry_in == 0;
 }
 
 static void drive(struct step *s)
@@ -504,7 +428,7 @@ static void drive(struct step *s)
 	drive_time(s);
 	if (s->result->is_changed)
 		return;
-	if (s->item->is_due && s->policy->is_automatic && plan(s) == 0)
+	if (s->item->is_due && s->policy->is_automatic && step_plan(s) == 0)
 		return;
 	if (may_begin(s->item))
 		drive_job(s);

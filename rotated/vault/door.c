@@ -39,6 +39,22 @@ static void send_frame(struct peer *p, struct buf *f)
 	buf_release(f);
 }
 
+static void on_outbound(struct peer *p, const struct frame *f)
+{
+	static const struct report report = { .what = "no upstream can be looked up yet" };
+	struct buf reply = BUF_INIT;
+	char id[64];
+
+	if (frame_text(f, "id", id, sizeof(id)) < 0) {
+		peer_close(p);
+		return;
+	}
+	wire_begin_reply(&reply, WIRE_STATUS_AGAIN);
+	frame_put_text(&reply, "id", id);
+	frame_put_text(&reply, "message", report.what);
+	send_frame(p, &reply);
+}
+
 static void on_frame(struct peer *p, const struct frame *f)
 {
 	struct door *d = peer_context(p);
@@ -48,6 +64,10 @@ static void on_frame(struct peer *p, const struct frame *f)
 	if (wire_check_request(f, WIRE_DOOR, &verb) < 0) {
 		log_warning("the door sent a frame that it may not send");
 		peer_close(p);
+		return;
+	}
+	if (verb == WIRE_DOOR_OUTBOUND) {
+		on_outbound(p, f);
 		return;
 	}
 	if (d->peer && d->peer != p)

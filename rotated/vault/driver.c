@@ -7,6 +7,7 @@ const struct driver *driver_find(enum engine_kind kind)
 		[ENGINE_PASSWORD] = &driver_password,
 		[ENGINE_DKIM] = &driver_dkim,
 		[ENGINE_CERTIFICATE] = &driver_certificate,
+		[ENGINE_UPSTREAM] = &driver_upstream,
 	};
 
 	_Static_assert(ARRAY_SIZE(drivers) == ENGINE_KIND_MAX_, "a driver for every kind");

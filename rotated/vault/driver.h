@@ -35,6 +35,7 @@ struct driver {
 extern const struct driver driver_password;
 extern const struct driver driver_dkim;
 extern const struct driver driver_certificate;
+extern const struct driver driver_upstream;
 
 const struct driver *driver_find(enum engine_kind kind);
 

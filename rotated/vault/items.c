@@ -138,6 +138,8 @@ void items_free(struct manager *m)
 
 bool item_is_configured(const struct manager *m, const struct item *item)
 {
+	if (item->engine.kind == ENGINE_UPSTREAM)
+		return false;
 	if (item->engine.kind == ENGINE_DKIM)
 		return config_domain_find(m->config, item->engine.id);
 	return services_find(m, item->engine.id);

@@ -17,7 +17,14 @@
 #define HOUR   (60 * MINUTE)
 #define DAY    (24 * HOUR)
 
-enum { HISTORIES = 2000, HISTORIES_LONG = 500000, MOVES = 250, SERVERS = 2, NAMES_MAX = 512, LATE_MAX = 16 };
+enum {
+	HISTORIES = 2000,
+	HISTORIES_LONG = 500000,
+	MOVES = 250,
+	SERVERS = 2,
+	NAMES_MAX = 512,
+	LATE_MAX = 16
+};
 
 /* What a server will answer from some time on. */
 struct change {
@@ -37,6 +44,7 @@ struct world {
 	size_t disk_len;
 	bool is_sealed[NAMES_MAX]; /* secrets on disk, by version */
 	bool is_present[SERVERS][NAMES_MAX];
+	bool is_bad[NAMES_MAX];	   /* the provider never takes it */
 	bool is_spoilt[NAMES_MAX]; /* a late or lying hook made nonsense of its record */
 	struct change late[LATE_MAX];
 	unsigned n_late;
@@ -138,7 +146,7 @@ static void check_use(const struct world *w)
 			continue;
 		if (!w->is_sealed[v->version])
 			fail_history("a version in use has no secret on disk");
-		for (unsigned s = 0; s < SERVERS && w->item.kind == ENGINE_DKIM; s++)
+		for (unsigned s = 0; s < SERVERS && engine_kind_has_steps(w->item.kind); s++)
 			if (!w->is_present[s][v->version] && !w->is_spoilt[v->version])
 				fail_history("a server does not answer a key in use");
 	}
@@ -182,12 +190,24 @@ static enum engine_outcome run_hook(struct world *w, const struct engine_action 
 	return luck < 96 ? ENGINE_OUTCOME_TIMEOUT : ENGINE_OUTCOME_CRASHED;
 }
 
+/* One of the provider's servers answers, with what that one knows. */
+static enum engine_outcome ask_provider(struct world *w, uint32_t version)
+{
+	if (!w->is_calm && chance(w, 5))
+		return ENGINE_OUTCOME_TEMPORARY;
+	if (w->is_bad[version] || !w->is_present[draw(w) % SERVERS][version])
+		return ENGINE_OUTCOME_REJECTED;
+	return ENGINE_OUTCOME_ACCEPTED;
+}
+
 static enum engine_outcome ask(struct world *w, const struct engine_action *a)
 {
 	unsigned present = 0;
 
 	if (!w->is_calm && chance(w, 15))
 		return ENGINE_OUTCOME_UNREACHABLE;
+	if (w->item.kind == ENGINE_UPSTREAM)
+		return ask_provider(w, a->version);
 	if (!w->is_calm && chance(w, 3))
 		return ENGINE_OUTCOME_DIFFERS;
 	for (unsigned s = 0; s < SERVERS; s++)
@@ -207,8 +227,16 @@ static void run(struct world *w, const struct engine_action *a)
 	switch ((int)a->type) {
 	case ENGINE_ACTION_CREATE:
 		if (!w->is_calm && chance(w, 10)) {
-			end.outcome = ENGINE_OUTCOME_TEMPORARY;
+			end.outcome = chance(w, 50) ? ENGINE_OUTCOME_TEMPORARY
+						    : ENGINE_OUTCOME_TIMEOUT;
 			break;
+		}
+		if (w->item.kind == ENGINE_UPSTREAM && !w->is_calm) {
+			w->is_bad[a->version] = chance(w, 15);
+			if (chance(w, 10)) { /* a person makes it, some day */
+				end.outcome = ENGINE_OUTCOME_PENDING;
+				break;
+			}
 		}
 		end = (struct engine_observation){ .event = ENGINE_EVENT_CREATED,
 						   .version = a->version };
@@ -319,8 +347,12 @@ static void operate(struct world *w)
 {
 	uint32_t newest = w->item.last_version;
 	struct engine_observation seen = { .event = ENGINE_EVENT_ROTATE };
+	const struct engine_version *coming = engine_find_phase(&w->item, ENGINE_COMING);
 
-	if (w->item.count > 0 && chance(w, 15)) {
+	if (coming && coming->state == ENGINE_PLANNED && coming->is_applied) {
+		seen.event = ENGINE_EVENT_CREATED;
+		seen.version = coming->version;
+	} else if (w->item.count > 0 && chance(w, 15)) {
 		seen.event = ENGINE_EVENT_REVOKE;
 		seen.version = w->item.versions[draw(w) % w->item.count].version;
 	}
@@ -382,6 +414,18 @@ static void begin(struct world *w, uint32_t seed, enum engine_kind kind)
 	store(w, &w->item);
 }
 
+/* Whoever was asked to make a secret has made it. */
+static void hand_over_pending(struct world *w)
+{
+	const struct engine_version *v = engine_find_phase(&w->item, ENGINE_COMING);
+
+	if (!v || v->state != ENGINE_PLANNED || !v->is_applied)
+		return;
+	(void)observe(w, (struct engine_observation){ .event = ENGINE_EVENT_CREATED,
+						      .version = v->version });
+	settle(w);
+}
+
 /* When everything works again and somebody looks after it, it ends well. */
 static void end_well(struct world *w)
 {
@@ -397,6 +441,7 @@ static void end_well(struct world *w)
 	(void)observe(w, (struct engine_observation){ .event = ENGINE_EVENT_ROTATE });
 	for (unsigned i = 0; i < 40 * 24; i++) {
 		settle(w);
+		hand_over_pending(w);
 		pass(w, HOUR);
 	}
 	settle(w);
@@ -442,6 +487,12 @@ static void no_history_of_a_key_breaks_an_invariant(void **state)
 	run_histories(ENGINE_DKIM, end_well);
 }
 
+static void no_history_of_an_upstream_breaks_an_invariant(void **state)
+{
+	(void)state;
+	run_histories(ENGINE_UPSTREAM, end_well);
+}
+
 static void end_anyhow(struct world *w)
 {
 	if (engine_check_item(&w->item))
@@ -464,6 +515,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_history_of_a_key_breaks_an_invariant),
+		cmocka_unit_test(no_history_of_an_upstream_breaks_an_invariant),
 		cmocka_unit_test(no_history_of_a_password_breaks_an_invariant),
 		cmocka_unit_test(no_history_of_a_certificate_breaks_an_invariant),
 	};
