@@ -276,6 +276,7 @@ static void take_over(struct manager *m, struct change *c)
 	struct item *item = c->item;
 
 	item->engine = c->next;
+	item->indexed = item_is_disabled(m, &item->engine) ? INDEXED_DISABLED : INDEXED_ENABLED;
 	item->stored = c->next.seen;
 	item->is_stored = true;
 	alarm_clear(m, ALARM_STORE);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/token.h"
+#include "rotated/vault/facts.h"
 #include "rotated/vault/items.h"
 #include "rotated/vault/services.h"
 
@@ -94,7 +95,7 @@ static int update_index(struct manager *m, const struct engine_item *prev,
 	for (uint32_t i = 0; r == 0 && i < next->count; i++)
 		if (engine_find_name(next, next->versions[i].name) == &next->versions[i])
 			r = put_login(m, next, next->versions[i].name);
-	return r;
+	return r == 0 ? facts_put_service(m, next) : r;
 }
 
 static int generate(struct secret **ret)

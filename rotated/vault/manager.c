@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "rotated/vault/control.h"
 #include "rotated/vault/door.h"
+#include "rotated/vault/facts.h"
 #include "rotated/vault/items.h"
 #include "rotated/vault/keygen.h"
 #include "rotated/vault/schedule.h"
@@ -57,29 +58,6 @@ static int load_config(const char *root, struct config **ret, struct report *rep
 	return r;
 }
 
-/* Switching a service off or on in its file changes what the index says of it. */
-static int refresh_index(struct manager *m, struct report *report)
-{
-	int r = 0;
-
-	if (!store_is_open(m, KEYSTORE_AUTH))
-		return 0;
-	r = items_add_configured(m);
-	for (size_t i = 0; r == 0 && i < m->item_count; i++) {
-		const struct item *item = m->items[i];
-
-		if (item->driver->index)
-			r = item->driver->index(m, &item->engine, &item->engine);
-		if (r == 0 && i % (INDEX_BATCH_MAX / 2 / ENGINE_VERSIONS_MAX) == 0)
-			r = index_commit(m->index, keystore_txid(m->keystore), report);
-	}
-	if (r == 0)
-		r = index_commit(m->index, keystore_txid(m->keystore), report);
-	else
-		index_abort(m->index);
-	return r;
-}
-
 static void tell_reloading(void)
 {
 	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%ju",
@@ -104,7 +82,7 @@ void manager_reload(struct manager *m)
 		alarm_clear(m, ALARM_CONFIG);
 		config_summary(fresh, summary);
 		log_notice("the configuration was taken over: %s", summary);
-		if (refresh_index(m, &report) < 0)
+		if (facts_refresh(m, &report) < 0)
 			alarm_raise(m, ALARM_INDEX, &report);
 		schedule_settle_all(m);
 	}

@@ -19,9 +19,13 @@
 struct control;
 struct door;
 struct driver;
+struct facts;
 struct keygen;
 struct peer;
 struct worker;
+
+/* What the verifier index says of an item that can be switched off. */
+enum item_indexed { INDEXED_NOT, INDEXED_ENABLED, INDEXED_DISABLED };
 
 /* One service's password or one domain's keys, in memory while the AUTH tier is open. */
 struct item {
@@ -31,12 +35,14 @@ struct item {
 	bool is_stored;	      /* false: nothing about it is in the keystore yet */
 	bool is_unsure;	     /* what a job's end meant could not be stored: it counts as lost */
 	uint64_t wake_at;    /* CLOCK_BOOTTIME; USEC_NEVER */
+	enum item_indexed indexed;
 	struct peer *waiter; /* wants to hear that the planned key is sealed; NULL for none */
 };
 
 enum vault_alarm {
 	ALARM_CONFIG, /* the last reload was refused */
 	ALARM_INDEX,  /* the verifier index lags behind the store */
+	ALARM_SENDERS, /* a sender has too many owners */
 	ALARM_STORE,  /* the last change could not be written */
 	ALARM_UNSEAL, /* the key file did not open the keystore */
 	ALARM_MAX_
@@ -54,6 +60,7 @@ struct manager {
 	struct index_writer *index; /* this, the audit log and the items: while AUTH is open */
 	struct audit *audit;
 	bool is_sealed_by_order; /* since the last unseal: the door must not keep its keys */
+	struct facts *facts;	 /* what the index says of senders */
 	struct item **items;	 /* by kind, then id, ascending */
 	size_t item_count;
 

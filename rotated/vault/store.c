@@ -12,6 +12,7 @@
 #include "rotated/vault/change.h"
 #include "rotated/vault/control.h"
 #include "rotated/vault/door.h"
+#include "rotated/vault/facts.h"
 #include "rotated/vault/items.h"
 #include "rotated/vault/keygen.h"
 #include "rotated/vault/schedule.h"
@@ -60,16 +61,8 @@ static int rebuild_index(struct manager *m, struct report *report)
 {
 	int r = index_rebuild_begin(m->index, report);
 
-	for (size_t i = 0; r == 0 && i < m->item_count; i++) {
-		const struct item *item = m->items[i];
-		struct engine_item none = item->engine;
-
-		none.count = 0;
-		if (item->driver->index)
-			r = item->driver->index(m, &none, &item->engine);
-		if (r == 0 && i % (INDEX_BATCH_MAX / 4 / ENGINE_VERSIONS_MAX) == 0)
-			r = index_rebuild_flush(m->index, report);
-	}
+	if (r == 0)
+		r = facts_rebuild(m, report);
 	if (r == 0)
 		r = index_rebuild_finish(m->index, keystore_txid(m->keystore), report);
 	if (r < 0 && !report->what[0])
@@ -131,6 +124,7 @@ static int open_audit(struct manager *m, struct report *report)
 static void close_all(struct manager *m)
 {
 	items_free(m);
+	facts_free(steal_ptr(m->facts));
 	index_writer_close(steal_ptr(m->index));
 	audit_close(steal_ptr(m->audit));
 }
