@@ -50,6 +50,10 @@ static void put_error(struct json *j, const struct report *r)
 	json_put_object_end(j);
 }
 
+/* Sound, and still worth a second look. */
+static const char plain_ldap[] =
+	"[ldap] is spoken without TLS: a password would be readable on loopback";
+
 static void show_as_json(FILE *out, const struct config *config,
 			 const struct config_errors *errors)
 {
@@ -66,6 +70,10 @@ static void show_as_json(FILE *out, const struct config *config,
 		put_error(&j, &errors->items[i]);
 	json_put_array_end(&j);
 	json_put_number(&j, "dropped", errors->dropped);
+	json_put_array(&j, "warnings");
+	if (config && config_ldap_is_plain(config))
+		json_put_string(&j, NULL, plain_ldap);
+	json_put_array_end(&j);
 	json_put_object_end(&j);
 	s = buf_string(&text);
 	(void)fprintf(out, "%s\n", s ? s : "{}");
@@ -93,5 +101,7 @@ int cli_run_check(struct cli *c)
 	}
 	config_summary(config, summary);
 	(void)fprintf(c->out, "the configuration is good: %s\n", summary);
+	if (config_ldap_is_plain(config))
+		(void)fprintf(c->err, "warning: %s\n", plain_ldap);
 	return CLI_DONE;
 }

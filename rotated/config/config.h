@@ -138,6 +138,35 @@ struct config_dns {
 	uint64_t timeout;
 };
 
+enum config_ldap_bind {
+	CONFIG_LDAP_BIND_SIMPLE,
+	CONFIG_LDAP_BIND_EXTERNAL,
+	CONFIG_LDAP_BIND_ANONYMOUS,
+	CONFIG_LDAP_BIND_MAX_
+};
+
+struct config_limit {
+	uint32_t count;
+	uint32_t percent;
+};
+
+struct config_ldap {
+	struct config_words uri; /* in order of preference; empty: there is no directory */
+	bool starttls;		 /* for those of ldap:// */
+	char *ca_file;		 /* with ROOT; "" for the system's certificates */
+	enum config_ldap_bind bind;
+	char *bind_dn;
+	char *base;
+	char *filter;
+	struct config_words map; /* "FIELD=ATTRIBUTE"; see rotated/config/service.h */
+	uint64_t poll;
+	uint64_t full_every;
+	struct config_limit deletion_limit;
+	uint64_t max_stale;
+	uint64_t grace;
+	uint64_t timeout;
+};
+
 struct config_service {
 	char id[SERVICE_ID_MAX + 1];
 	char *file; /* that defines it */
@@ -163,6 +192,7 @@ struct config {
 	struct config_door door;
 	struct config_engine engine;
 	struct config_ca ca;
+	struct config_ldap ldap;
 
 	/* defaults for the services and domains below, which have taken them over already */
 	struct config_password password;
@@ -212,6 +242,9 @@ const struct config_domain *config_domain_find(const struct config *c, const cha
 
 /* True when UID is one of IDS. */
 bool config_ids_has(const struct config_ids *ids, uid_t uid);
+
+/* Whether some of [ldap] uri is spoken without TLS, which is taken on loopback only. */
+bool config_ldap_is_plain(const struct config *c);
 
 /* "3 services, 1 domain", for people. */
 enum { CONFIG_SUMMARY_SIZE = 64 };

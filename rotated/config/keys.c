@@ -46,6 +46,7 @@ static const struct section {
 	{ "vault", { offsetof(struct config, vault), NOWHERE, NOWHERE } },
 	{ "door", { offsetof(struct config, door), NOWHERE, NOWHERE } },
 	{ "engine", { offsetof(struct config, engine), NOWHERE, NOWHERE } },
+	{ "ldap", { offsetof(struct config, ldap), NOWHERE, NOWHERE } },
 	{ "password",
 	  { offsetof(struct config, password), offsetof(struct config_service, password),
 	    NOWHERE } },

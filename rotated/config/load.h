@@ -37,6 +37,10 @@ must_check int config_loader_tell(struct loader *loader, const struct report *re
 /* Reads one file into TARGET; TARGET->file names it. Errors in it are told: 0 or -ENOMEM. */
 must_check int config_target_read(struct target *target);
 
+/* Reads one entry, which need not come from a file. As above. */
+struct ini_item;
+must_check int config_target_take(struct target *target, const struct ini_item *item);
+
 /* Fills a zeroed TARGET with the default of every key; those that MAIN has too come from there,
  * with their origins. MAIN is NULL for SCOPE_MAIN itself. */
 must_check int config_target_inherit(struct target *target, struct config *main);
@@ -46,6 +50,9 @@ must_check int config_target_inherit(struct target *target, struct config *main)
  * that a bad default is reported where it stands and not for each heir. 0 or -ENOMEM.
  */
 must_check int config_rules_check(struct target *target);
+
+/* The part of it that is about [ldap]. */
+must_check int config_rules_check_ldap(const struct target *target);
 
 /* Puts a flag and the least span in the place of VALUE_SOAK_AUTO. */
 void config_rules_resolve_soak(struct config_dkim *dkim);

@@ -54,6 +54,9 @@ static const struct limit {
 	{ HOUR, 0, KEY_certificate_overlap, true },
 	{ HOUR, 90 * DAY, KEY_certificate_lifetime, true },
 	{ DAY, 0, KEY_ca_issuing_lifetime, true },
+	{ HOUR, 0, KEY_ldap_grace, true },
+	{ USEC_PER_SEC, DAY, KEY_ldap_poll, false },
+	{ USEC_PER_SEC, HOUR, KEY_ldap_timeout, false },
 	{ USEC_PER_SEC, 0, KEY_password_schedule, false },
 	{ USEC_PER_SEC, 0, KEY_dkim_schedule, false },
 	{ USEC_PER_SEC, 7 * DAY, KEY_dkim_ttl, false },
@@ -283,6 +286,12 @@ int config_rules_check(struct target *t)
 			r = check_order(t, KEY_engine_retry_max, KEY_engine_hold_after);
 		if (r >= 0)
 			r = check_sockets(t);
+		if (r >= 0)
+			r = check_order(t, KEY_ldap_poll, KEY_ldap_full_every);
+		if (r >= 0)
+			r = check_order(t, KEY_ldap_full_every, KEY_ldap_max_stale);
+		if (r >= 0)
+			r = config_rules_check_ldap(t);
 	}
 	if (r >= 0 && t->scope == SCOPE_MAIN)
 		r = check_order(t, KEY_ca_issuing_lifetime, KEY_ca_root_lifetime);

@@ -136,7 +136,7 @@ static int tell_duplicate(struct target *target, const struct ini_item *item, un
 	return tell_item(target, item, item->column, &report);
 }
 
-static int take_entry(struct target *target, const struct ini_item *item)
+int config_target_take(struct target *target, const struct ini_item *item)
 {
 	enum config_key key = config_key_find(target->scope, item->section, item->key);
 	struct value_context ctx = target->loader->values;
@@ -200,7 +200,7 @@ static int read_text(struct target *target, const struct buf *text)
 			is_known = config_key_has_section(target->scope, item.section);
 			r = is_known ? 0 : tell_unknown_section(target, &item);
 		} else {
-			r = is_known ? take_entry(target, &item) : 0;
+			r = is_known ? config_target_take(target, &item) : 0;
 		}
 		if (r < 0)
 			return r;

@@ -114,6 +114,20 @@ static int check_key_parent(const struct value_context *ctx, const char *path)
 	return check_owner_and_mode(ctx, dir, &st);
 }
 
+/* Certificates are no secret, but whoever may change them decides whom we believe. */
+int config_value_check_ca_file(const struct value_context *ctx, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return refuse_errno(ctx, path, errno);
+	if (S_ISDIR(st.st_mode))
+		return refuse_file(ctx, path, "is a directory", "Name a file in it: ls");
+	if (!S_ISREG(st.st_mode))
+		return refuse_file(ctx, path, "is not a regular file", "Look at it: ls -l");
+	return check_owner_and_mode(ctx, path, &st);
+}
+
 int config_value_check_key_file(const struct value_context *ctx, const char *path)
 {
 	struct stat st;

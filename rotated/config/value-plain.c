@@ -194,8 +194,8 @@ static int check_path(const struct value_context *ctx, const char *path)
 	return 0;
 }
 
-static int join_path(const struct value_context *ctx, const char *text,
-		     char ret[static VALUE_PATH_MAX])
+int config_value_join_path(const struct value_context *ctx, const char *text,
+			   char ret[static VALUE_PATH_MAX])
 {
 	int r = check_path(ctx, text);
 
@@ -209,7 +209,7 @@ static int join_path(const struct value_context *ctx, const char *text,
 int config_value_parse_path(const struct value_context *ctx, const char *text, void *slot)
 {
 	char path[VALUE_PATH_MAX];
-	int r = join_path(ctx, text, path);
+	int r = config_value_join_path(ctx, text, path);
 
 	return r < 0 ? r : set_string(slot, path);
 }
@@ -218,7 +218,7 @@ int config_value_parse_socket(const struct value_context *ctx, const char *text,
 {
 	static const size_t max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
 	char path[VALUE_PATH_MAX];
-	int r = join_path(ctx, text, path);
+	int r = config_value_join_path(ctx, text, path);
 
 	if (r < 0)
 		return r;
@@ -238,7 +238,7 @@ int config_value_parse_key_file(const struct value_context *ctx, const char *tex
 
 	if (!*text)
 		return set_string(slot, "");
-	r = join_path(ctx, text, path);
+	r = config_value_join_path(ctx, text, path);
 	if (r == 0 && ctx->flags & CONFIG_CHECK_FILES)
 		r = config_value_check_key_file(ctx, path);
 	return r < 0 ? r : set_string(slot, path);

@@ -18,12 +18,17 @@
 	X(ADDRESS, struct config_address, "address")                                           \
 	X(ADDRESSES, struct config_addresses, "list of addresses")                             \
 	X(BOOL, bool, "yes or no")                                                             \
+	X(CA_FILE, char *, "path")                                                             \
 	X(DKIM_KEY, enum config_dkim_key, "word")                                              \
 	X(DOMAIN, char *, "domain")                                                            \
 	X(EMAIL, char *, "mail address")                                                       \
 	X(GROUP, struct config_id, "group")                                                    \
 	X(HOOK, char *, "program")                                                             \
 	X(KEY_FILE, char *, "path")                                                            \
+	X(LDAP_BIND, enum config_ldap_bind, "word")                                            \
+	X(LDAP_MAP, struct config_words, "FIELD = ATTRIBUTE")                                  \
+	X(LDAP_URIS, struct config_words, "list of URIs")                                      \
+	X(LIMIT, struct config_limit, "number and share")                                      \
 	X(LOGIN, enum config_login, "word")                                                    \
 	X(MODE, mode_t, "mode")                                                                \
 	X(PATH, char *, "path")                                                                \
@@ -89,14 +94,15 @@ bool config_value_is_public(enum value_type type);
 typedef int config_value_parse_fn(const struct value_context *ctx, const char *text,
 				  void *slot);
 config_value_parse_fn config_value_parse_address, config_value_parse_addresses,
-	config_value_parse_bool, config_value_parse_dkim_key, config_value_parse_domain,
-	config_value_parse_email, config_value_parse_group,
-	config_value_parse_hook, config_value_parse_key_file, config_value_parse_login,
-	config_value_parse_mode, config_value_parse_path, config_value_parse_realms,
-	config_value_parse_schedule, config_value_parse_senders, config_value_parse_settings,
-	config_value_parse_soak, config_value_parse_socket, config_value_parse_span,
-	config_value_parse_stack, config_value_parse_text, config_value_parse_user,
-	config_value_parse_users;
+	config_value_parse_domain, config_value_parse_email, config_value_parse_bool,
+	config_value_parse_ca_file, config_value_parse_ldap_bind, config_value_parse_ldap_map,
+	config_value_parse_ldap_uris, config_value_parse_limit, config_value_parse_dkim_key,
+	config_value_parse_group, config_value_parse_hook, config_value_parse_key_file,
+	config_value_parse_login, config_value_parse_mode, config_value_parse_path,
+	config_value_parse_realms, config_value_parse_schedule, config_value_parse_senders,
+	config_value_parse_settings, config_value_parse_soak, config_value_parse_socket,
+	config_value_parse_span, config_value_parse_stack, config_value_parse_text,
+	config_value_parse_user, config_value_parse_users;
 
 /* Fills the report with WHAT and HINT. Returns -EINVAL. */
 int config_value_refuse(const struct value_context *ctx, const char *what, const char *hint);
@@ -108,11 +114,16 @@ int config_value_refuse(const struct value_context *ctx, const char *what, const
 enum { VALUE_WORD_SIZE = 256 };
 must_check int config_value_word(const char **s, char word[static VALUE_WORD_SIZE]);
 
+/* An absolute path under ROOT, or -EINVAL with a report. */
+must_check int config_value_join_path(const struct value_context *ctx, const char *text,
+				      char ret[static VALUE_PATH_MAX]);
+
 /* Room for one more: the new item, zeroed, or NULL when memory is short. */
 char **config_value_words_add(struct config_words *words);
 
 /* For the two file types, when ctx->flags ask for it: -EINVAL with a report, or 0. */
 must_check int config_value_check_hook(const struct value_context *ctx, const char *path);
+must_check int config_value_check_ca_file(const struct value_context *ctx, const char *path);
 must_check int config_value_check_key_file(const struct value_context *ctx, const char *path);
 
 #endif
