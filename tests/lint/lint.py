@@ -8,7 +8,7 @@ import sys
 
 sys.dont_write_bytecode = True
 
-FOLDERS = ("base", "wire", "keystore", "modules", "rotated", "saslplugin", "cli", "hooks", "tests",
+FOLDERS = ("base", "wire", "keystore", "modules", "rotated", "saslplugin", "checkpassword", "cli", "hooks", "tests",
            "units", "man", "examples", "m4")
 _findings = []
 

@@ -52,6 +52,8 @@ static void reply_verdict(struct buf *out, enum wire_verb verb, const struct fra
 				memcmp(password->data, "pencil", 6) == 0;
 
 		frame_put_text(out, "verdict", is_right ? "ok" : "reject");
+		if (is_right)
+			frame_put_text(out, "identity", login);
 	}
 	assert_int_equal(frame_end(out), 0);
 }
