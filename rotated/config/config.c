@@ -28,9 +28,14 @@ void config_free(struct config *c)
 		release_values(SCOPE_DOMAIN, &c->domains[i]);
 		free(c->domains[i].file);
 	}
+	for (size_t i = 0; i < c->n_providers; i++) {
+		release_values(SCOPE_UPSTREAM, &c->providers[i]);
+		free(c->providers[i].file);
+	}
 	release_values(SCOPE_MAIN, c);
 	free(c->services);
 	free(c->domains);
+	free(c->providers);
 	free(c->root);
 	free(c);
 }
@@ -63,6 +68,30 @@ const struct config_domain *config_domain_find(const struct config *c, const cha
 	return c->n_domains ? bsearch(name, c->domains, c->n_domains, sizeof(*c->domains),
 				      compare_domain)
 			    : NULL;
+}
+
+static int compare_provider(const void *id, const void *provider)
+{
+	return strcmp(id, ((const struct config_provider *)provider)->id);
+}
+
+const struct config_provider *config_provider_find(const struct config *c, const char *id)
+{
+	return c->n_providers ? bsearch(id, c->providers, c->n_providers, sizeof(*c->providers),
+					compare_provider)
+			      : NULL;
+}
+
+const struct config_provider *config_provider_for(const struct config *c, const char *key)
+{
+	for (size_t i = 0; i < c->n_providers; i++) {
+		const struct config_words *words = &c->providers[i].upstream.destinations;
+
+		for (size_t k = 0; k < words->n; k++)
+			if (strcasecmp(words->items[k], key) == 0)
+				return &c->providers[i];
+	}
+	return NULL;
 }
 
 bool config_ids_has(const struct config_ids *ids, uid_t uid)

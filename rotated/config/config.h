@@ -5,6 +5,8 @@
  *	rotated.conf, then rotated.conf.d/NAME.conf in name order	the system, and defaults
  *	services.d/ID.conf						one sending service
  *	domains.d/DOMAIN.conf						one sending domain
+ *	upstreams.d/ID.conf						one account at a
+ *provider
  *
  * Loading is all or nothing: with any error there is no struct config, so a reload that fails
  * leaves the caller with what it had. Everything is resolved: paths carry ROOT, hooks are
@@ -167,6 +169,37 @@ struct config_ldap {
 	uint64_t timeout;
 };
 
+enum config_upstream_tls {
+	CONFIG_UPSTREAM_TLS_STARTTLS,
+	CONFIG_UPSTREAM_TLS_TLS,
+	CONFIG_UPSTREAM_TLS_NONE, /* on the loopback only */
+	CONFIG_UPSTREAM_TLS_MAX_
+};
+
+enum { CONFIG_UPSTREAM_USER_MAX = 200 };
+
+struct config_upstream {
+	char *description;
+	char *server; /* HOST:PORT; "": the hook's `test` decides */
+	enum config_upstream_tls tls;
+	char *ca_file;			  /* with ROOT; "" for the system's */
+	struct config_words destinations; /* in lower case */
+	char *user;			  /* %v is the version; "": the hook says */
+	char *hook;			  /* absolute; "" for none, then a person does it */
+	struct config_words setting;	  /* NAME=VALUE, for the hook */
+	uint64_t schedule;		  /* USEC_NEVER: only when asked */
+	uint64_t overlap;
+	uint64_t soak;
+	uint64_t timeout;
+};
+
+/* One account of ours at a provider of upstreams.d. */
+struct config_provider {
+	char id[SERVICE_ID_MAX + 1];
+	char *file; /* that defines it */
+	struct config_upstream upstream;
+};
+
 struct config_service {
 	char id[SERVICE_ID_MAX + 1];
 	char *file; /* that defines it */
@@ -199,11 +232,14 @@ struct config {
 	struct config_certificate certificate;
 	struct config_dkim dkim;
 	struct config_dns dns;
+	struct config_upstream upstream; /* only what rotated.conf can say of it */
 
 	struct config_service *services; /* by id, ascending */
 	size_t n_services;
 	struct config_domain *domains; /* by name, ascending */
 	size_t n_domains;
+	struct config_provider *providers; /* by id, ascending */
+	size_t n_providers;
 };
 
 /* Every error that was found, file by file, up to CONFIG_ERRORS_MAX. */
@@ -239,6 +275,10 @@ DEFINE_CLEANUP(struct config, config_free)
 /* By exact id or name; NULL when there is none. Borrowed from C. */
 const struct config_service *config_service_find(const struct config *c, const char *id);
 const struct config_domain *config_domain_find(const struct config *c, const char *name);
+const struct config_provider *config_provider_find(const struct config *c, const char *id);
+
+/* Whose destinations hold exactly KEY, whatever its case; NULL when none do. */
+const struct config_provider *config_provider_for(const struct config *c, const char *key);
 
 /* True when UID is one of IDS. */
 bool config_ids_has(const struct config_ids *ids, uid_t uid);

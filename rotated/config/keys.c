@@ -7,11 +7,12 @@
 
 #include "base/suggest.h"
 
-#define MAIN	(1U << SCOPE_MAIN)
-#define SERVICE (1U << SCOPE_SERVICE)
-#define DOMAIN	(1U << SCOPE_DOMAIN)
-#define RELOAD	APPLY_RELOAD
-#define RESTART APPLY_RESTART
+#define MAIN	 (1U << SCOPE_MAIN)
+#define SERVICE	 (1U << SCOPE_SERVICE)
+#define DOMAIN	 (1U << SCOPE_DOMAIN)
+#define UPSTREAM (1U << SCOPE_UPSTREAM)
+#define RELOAD	 APPLY_RELOAD
+#define RESTART	 APPLY_RESTART
 
 /* The member that a row names has the C type that its value type fills. */
 #define CTYPE(type, ctype, name) typedef ctype ctype_##type;
@@ -42,24 +43,29 @@ static const struct section {
 	const char *name;
 	ptrdiff_t offset[SCOPE_MAX_];
 } sections[] = {
-	{ "keystore", { offsetof(struct config, keystore), NOWHERE, NOWHERE } },
-	{ "vault", { offsetof(struct config, vault), NOWHERE, NOWHERE } },
-	{ "door", { offsetof(struct config, door), NOWHERE, NOWHERE } },
-	{ "engine", { offsetof(struct config, engine), NOWHERE, NOWHERE } },
-	{ "ldap", { offsetof(struct config, ldap), NOWHERE, NOWHERE } },
+	{ "keystore", { offsetof(struct config, keystore), NOWHERE, NOWHERE, NOWHERE } },
+	{ "vault", { offsetof(struct config, vault), NOWHERE, NOWHERE, NOWHERE } },
+	{ "door", { offsetof(struct config, door), NOWHERE, NOWHERE, NOWHERE } },
+	{ "engine", { offsetof(struct config, engine), NOWHERE, NOWHERE, NOWHERE } },
+	{ "ldap", { offsetof(struct config, ldap), NOWHERE, NOWHERE, NOWHERE } },
 	{ "password",
 	  { offsetof(struct config, password), offsetof(struct config_service, password),
-	    NOWHERE } },
-	{ "ca", { offsetof(struct config, ca), NOWHERE, NOWHERE } },
+	    NOWHERE, NOWHERE } },
+	{ "ca", { offsetof(struct config, ca), NOWHERE, NOWHERE, NOWHERE } },
 	{ "certificate",
 	  { offsetof(struct config, certificate), offsetof(struct config_service, certificate),
-	    NOWHERE } },
+	    NOWHERE, NOWHERE } },
 	{ "dkim",
-	  { offsetof(struct config, dkim), NOWHERE, offsetof(struct config_domain, dkim) } },
+	  { offsetof(struct config, dkim), NOWHERE, offsetof(struct config_domain, dkim),
+	    NOWHERE } },
 	{ "dns",
-	  { offsetof(struct config, dns), NOWHERE, offsetof(struct config_domain, dns) } },
-	{ "service", { NOWHERE, 0, NOWHERE } },
-	{ "domain", { NOWHERE, NOWHERE, 0 } },
+	  { offsetof(struct config, dns), NOWHERE, offsetof(struct config_domain, dns),
+	    NOWHERE } },
+	{ "service", { NOWHERE, 0, NOWHERE, NOWHERE } },
+	{ "domain", { NOWHERE, NOWHERE, 0, NOWHERE } },
+	{ "upstream",
+	  { offsetof(struct config, upstream), NOWHERE, NOWHERE,
+	    offsetof(struct config_provider, upstream) } },
 };
 
 static const struct section *find_section(const char *name)
@@ -101,6 +107,7 @@ const char *config_scope_place(enum config_scope scope)
 		[SCOPE_MAIN] = "rotated.conf",
 		[SCOPE_SERVICE] = "services.d",
 		[SCOPE_DOMAIN] = "domains.d",
+		[SCOPE_UPSTREAM] = "upstreams.d",
 	};
 
 	return places[scope];

@@ -7,9 +7,10 @@
 
 /* What a file is about, and so which struct it fills. */
 enum config_scope {
-	SCOPE_MAIN,    /* struct config */
-	SCOPE_SERVICE, /* struct config_service */
-	SCOPE_DOMAIN,  /* struct config_domain */
+	SCOPE_MAIN,	/* struct config */
+	SCOPE_SERVICE,	/* struct config_service */
+	SCOPE_DOMAIN,	/* struct config_domain */
+	SCOPE_UPSTREAM, /* struct config_provider */
 	SCOPE_MAX_
 };
 

@@ -190,6 +190,23 @@ static int load_domain(struct loader *l, const char *file)
 	return load_object(l, SCOPE_DOMAIN, d, file);
 }
 
+static int load_provider(struct loader *l, const char *file)
+{
+	struct config_provider *p = &l->config->providers[l->config->n_providers];
+
+	if (stem_of(file, p->id, sizeof(p->id)) < 0 || !text_is_service_id(p->id)) {
+		p->id[0] = '\0';
+		return tell_file(l, file, "the file's name is not the id of an upstream",
+				 "Name it ID.conf with 1 to 40 of a-z, 0-9 and '-', as in "
+				 "ses.conf.");
+	}
+	p->file = strdup(file);
+	if (!p->file)
+		return -ENOMEM;
+	l->config->n_providers++; /* from here on config_free() knows it */
+	return load_object(l, SCOPE_UPSTREAM, p, file);
+}
+
 /* "billing-2.conf" sorts before "billing.conf", and "billing-2" after "billing". */
 static int compare_ids(const void *a, const void *b)
 {
@@ -201,6 +218,12 @@ static int compare_domains(const void *a, const void *b)
 {
 	return strcmp(((const struct config_domain *)a)->name,
 		      ((const struct config_domain *)b)->name);
+}
+
+static int compare_providers(const void *a, const void *b)
+{
+	return strcmp(((const struct config_provider *)a)->id,
+		      ((const struct config_provider *)b)->id);
 }
 
 struct identity {
@@ -293,6 +316,27 @@ static int load_domains(struct loader *l)
 	return r;
 }
 
+static int load_providers(struct loader *l)
+{
+	size_t first, n;
+	int r = list_dir(l, "upstreams.d", &first, &n);
+
+	if (r == 0)
+		r = check_twins(l, first, n);
+	if (r < 0 || n == 0)
+		return r;
+	l->config->providers = calloc(n, sizeof(*l->config->providers));
+	if (!l->config->providers)
+		return -ENOMEM;
+	for (size_t i = 0; i < n && r >= 0; i++)
+		r = load_provider(l, l->files.items[first + i]);
+	if (r < 0)
+		return r;
+	qsort(l->config->providers, l->config->n_providers, sizeof(*l->config->providers),
+	      compare_providers);
+	return config_rules_check_destinations(l);
+}
+
 static void resolve(struct config *c)
 {
 	config_rules_resolve_soak(&c->dkim);
@@ -337,6 +381,8 @@ static int load_tree(struct loader *l)
 		r = load_services(l);
 	if (r >= 0)
 		r = load_domains(l);
+	if (r >= 0)
+		r = load_providers(l);
 	if (r >= 0)
 		resolve(l->config);
 	return r;

@@ -53,6 +53,9 @@ must_check int config_rules_check(struct target *target);
 
 /* The part of it that is about [ldap]. */
 must_check int config_rules_check_ldap(const struct target *target);
+/* The same of upstreams.d: of one, and of all against each other. */
+must_check int config_rules_check_upstream(const struct target *t);
+must_check int config_rules_check_destinations(struct loader *l);
 
 /* Puts a flag and the least span in the place of VALUE_SOAK_AUTO. */
 void config_rules_resolve_soak(struct config_dkim *dkim);

@@ -50,6 +50,10 @@ static const struct limit {
 	{ HOUR, 0, KEY_password_overlap, true },
 	{ 7 * DAY, 0, KEY_dkim_overlap, true },
 	{ HOUR, 0, KEY_dkim_soak, true },
+	{ HOUR, 0, KEY_upstream_overlap, true },
+	{ 60 * USEC_PER_SEC, 0, KEY_upstream_soak, true },
+	{ USEC_PER_SEC, 0, KEY_upstream_schedule, false },
+	{ USEC_PER_SEC, HOUR, KEY_upstream_timeout, false },
 	{ USEC_PER_SEC, 0, KEY_engine_retry_min, true },
 	{ HOUR, 0, KEY_certificate_overlap, true },
 	{ HOUR, 90 * DAY, KEY_certificate_lifetime, true },
@@ -175,6 +179,21 @@ static int check_dkim(const struct target *t)
 	return tell_at(t, at, &report);
 }
 
+static int check_upstream(const struct target *t)
+{
+	enum config_key at;
+	struct report report;
+
+	if ((!is_pair_own(t, KEY_upstream_overlap, KEY_upstream_schedule, &at) &&
+	     !is_pair_own(t, KEY_upstream_soak, KEY_upstream_schedule, &at)) ||
+	    span_of(t, KEY_upstream_overlap) + span_of(t, KEY_upstream_soak) <
+		    span_of(t, KEY_upstream_schedule))
+		return 0;
+	(void)report_set(&report, 0, "a secret is due before the last rotation is over");
+	report_hint(&report, "Make [upstream] schedule longer than soak and overlap together.");
+	return tell_at(t, at, &report);
+}
+
 static int check_ttl(const struct target *t)
 {
 	struct report report;
@@ -295,19 +314,23 @@ int config_rules_check(struct target *t)
 	}
 	if (r >= 0 && t->scope == SCOPE_MAIN)
 		r = check_order(t, KEY_ca_issuing_lifetime, KEY_ca_root_lifetime);
-	if (r >= 0 && t->scope != SCOPE_DOMAIN) {
+	if (r >= 0 && (t->scope == SCOPE_MAIN || t->scope == SCOPE_SERVICE)) {
 		r = check_password(t);
 		if (r >= 0)
 			r = check_order(t, KEY_certificate_overlap, KEY_certificate_lifetime);
 		if (r >= 0)
 			r = check_email(t);
 	}
-	if (r >= 0 && t->scope != SCOPE_SERVICE) {
+	if (r >= 0 && (t->scope == SCOPE_MAIN || t->scope == SCOPE_DOMAIN)) {
 		r = check_dkim(t);
 		if (r >= 0)
 			r = check_ttl(t);
 	}
+	if (r >= 0)
+		r = check_upstream(t);
 	if (r >= 0 && t->scope == SCOPE_DOMAIN)
 		r = check_setting(t);
+	if (r >= 0 && t->scope == SCOPE_UPSTREAM)
+		r = config_rules_check_upstream(t);
 	return r;
 }

@@ -178,7 +178,9 @@ static int tell_empty(struct target *target)
 			    "Write at least a section line, such as [vault], or remove it.");
 	else
 		report_hint(&report, "Write at least the line [%s], or remove it.",
-			    target->scope == SCOPE_SERVICE ? "service" : "domain");
+			    target->scope == SCOPE_SERVICE  ? "service"
+			    : target->scope == SCOPE_DOMAIN ? "domain"
+							    : "upstream");
 	return config_loader_tell(target->loader, &report);
 }
 

@@ -19,6 +19,7 @@
 	X(ADDRESSES, struct config_addresses, "list of addresses")                             \
 	X(BOOL, bool, "yes or no")                                                             \
 	X(CA_FILE, char *, "path")                                                             \
+	X(DESTINATIONS, struct config_words, "list of destinations")                           \
 	X(DKIM_KEY, enum config_dkim_key, "word")                                              \
 	X(DOMAIN, char *, "domain")                                                            \
 	X(EMAIL, char *, "mail address")                                                       \
@@ -41,6 +42,9 @@
 	X(SPAN, uint64_t, "time span")                                                         \
 	X(STACK, struct config_words, "list of backends")                                      \
 	X(TEXT, char *, "text")                                                                \
+	X(UPSTREAM_SERVER, char *, "server")                                                   \
+	X(UPSTREAM_TLS, enum config_upstream_tls, "word")                                      \
+	X(UPSTREAM_USER, char *, "user")                                                       \
 	X(USER, struct config_id, "user")                                                      \
 	X(USERS, struct config_ids, "list of users")
 
@@ -102,7 +106,9 @@ config_value_parse_fn config_value_parse_address, config_value_parse_addresses,
 	config_value_parse_realms, config_value_parse_schedule, config_value_parse_senders,
 	config_value_parse_settings, config_value_parse_soak, config_value_parse_socket,
 	config_value_parse_span, config_value_parse_stack, config_value_parse_text,
-	config_value_parse_user, config_value_parse_users;
+	config_value_parse_user, config_value_parse_users, config_value_parse_destinations,
+	config_value_parse_upstream_server, config_value_parse_upstream_tls,
+	config_value_parse_upstream_user;
 
 /* Fills the report with WHAT and HINT. Returns -EINVAL. */
 int config_value_refuse(const struct value_context *ctx, const char *what, const char *hint);

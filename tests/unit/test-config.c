@@ -221,12 +221,42 @@ static void config_takes_every_key_of_a_service_and_a_domain(void **state)
 	assert_int_equal(d->dns.timeout, 10 * USEC_PER_SEC);
 }
 
+static void config_takes_every_key_of_an_upstream(void **state)
+{
+	cleanup_config struct config *c = NULL;
+	const struct config_provider *p;
+
+	prepare_every_key(*state);
+	c = load(*state);
+	p = config_provider_find(c, "ses");
+	assert_non_null(p);
+	assert_null(config_provider_find(c, "sess"));
+	assert_string_equal(p->upstream.server, "[192.0.2.1]:465");
+	assert_int_equal(p->upstream.tls, CONFIG_UPSTREAM_TLS_TLS);
+	assert_string_equal(p->upstream.user, "relay-%v");
+	assert_int_equal(p->upstream.destinations.n, 4);
+	assert_int_equal(p->upstream.setting.n, 1);
+	assert_int_equal(p->upstream.schedule, 30 * DAY);
+	assert_int_equal(p->upstream.overlap, 2 * DAY);
+	assert_int_equal(p->upstream.soak, 5 * 60 * USEC_PER_SEC);
+	assert_int_equal(p->upstream.timeout, 30 * USEC_PER_SEC);
+	assert_int_equal(c->upstream.schedule, 60 * DAY);
+	/* whole names only, and no case */
+	assert_ptr_equal(config_provider_for(c, "SMTP.Example.com"), p);
+	assert_ptr_equal(config_provider_for(c, "[smtp.example.com]:465"), p);
+	assert_ptr_equal(config_provider_for(c, "@example.net"), p);
+	assert_null(config_provider_for(c, "b@example.net"));
+	assert_null(config_provider_for(c, "[smtp.example.com]"));
+	assert_null(config_provider_for(c, ""));
+}
+
 /* The two tests above look at each key only when the tree sets it. */
 static void config_tree_with_every_key_has_every_key(void **state)
 {
 	static const char *const files[SCOPE_MAX_] = { "rotated.conf",
 						       "services.d/billing.conf",
-						       "domains.d/example.com.conf" };
+						       "domains.d/example.com.conf",
+						       "upstreams.d/ses.conf" };
 
 	prepare_every_key(*state);
 	for (unsigned scope = 0; scope < SCOPE_MAX_; scope++) {
@@ -451,6 +481,7 @@ int main(void)
 		ON_TREE(config_has_a_default_for_every_key),
 		ON_TREE(config_takes_every_key_of_rotated_conf),
 		ON_TREE(config_takes_every_key_of_a_service_and_a_domain),
+		ON_TREE(config_takes_every_key_of_an_upstream),
 		ON_TREE(config_tree_with_every_key_has_every_key),
 		ON_TREE(config_service_takes_over_the_defaults_of_rotated_conf),
 		ON_TREE(config_drop_ins_override_in_name_order),
