@@ -33,7 +33,10 @@ static void log_child_line(struct job *j)
 {
 	const char *text = buf_string(&j->line);
 
-	if (text && *text) {
+	if (text && *text && j->kind == JOB_UPSTREAM) {
+		if (j->hook.said.len + j->line.len < LOGGED_MAX)
+			buf_printf(&j->hook.said, "%s\n", text);
+	} else if (text && *text) {
 		(void)snprintf(j->last_line, sizeof(j->last_line), "%s", text);
 		if (j->logged <= LOGGED_MAX)
 			log_info("%s for %s: %s", job_program(j), j->zone, text);
@@ -135,6 +138,54 @@ static void end_hook(struct job *j, const siginfo_t *si)
 	write_hook_output(j, si, o, result == HOOK_OK ? note : NULL);
 }
 
+/* What it said goes to the log now, without the lines that hold a secret. */
+static void log_held_lines(struct job *j)
+{
+	char *p = buf_string(&j->hook.said) ? (char *)j->hook.said.data : NULL;
+
+	while (p && *p) {
+		char *end = p + strcspn(p, "\n");
+		const char *line = p;
+
+		*end = '\0';
+		if (upstream_line_tells(p, j->hook.secret) ||
+		    upstream_line_tells(p, j->hook.made.secret))
+			line = "(a line with the secret is left out)";
+		(void)snprintf(j->last_line, sizeof(j->last_line), "%s", line);
+		log_info("%s for %s: %s", job_program(j), j->zone, line);
+		p = end + 1;
+	}
+	buf_release(&j->hook.said);
+}
+
+/* Here its words count: a secret that nobody can read is no secret made. */
+static void end_upstream(struct job *j, const siginfo_t *si)
+{
+	static const struct hook_output nothing = { .count = 0 };
+	int status = si->si_code == CLD_EXITED ? W_EXITCODE(si->si_status, 0) : si->si_status;
+	enum hook_result result = hook_result_from_status(status);
+	const char *note = NULL;
+	const char *text = j->out.data ? (const char *)j->out.data : "";
+
+	if (result == HOOK_OK && strcmp(j->hook.action, "capabilities") != 0 &&
+	    (j->is_flooded || upstream_output_parse(text, j->out.len, &j->hook.made) < 0)) {
+		result = HOOK_CRASHED;
+		note = "what it printed is not the JSON of rotated-hooks(7)";
+	}
+	buf_release(&j->out);
+	log_held_lines(j);
+	if (j->is_stopped)
+		result = HOOK_TIMEOUT;
+	if (result == HOOK_OK && j->hook.made.is_pending)
+		result = HOOK_PENDING;
+	if (result == HOOK_OK || result == HOOK_PENDING)
+		note = j->hook.made.detail;
+	else
+		upstream_output_release(&j->hook.made);
+	j->result = hook_result_word(result);
+	write_hook_output(j, si, &nothing, note);
+}
+
 /* The child is our own code, but it has read what strangers sent: its answer is checked. */
 static void end_dns(struct job *j, const siginfo_t *si)
 {
@@ -183,6 +234,8 @@ static int on_exit_of_child(sd_event_source *source, const siginfo_t *si, void *
 	log_child_line(j);
 	if (j->kind == JOB_HOOK)
 		end_hook(j, si);
+	else if (j->kind == JOB_UPSTREAM)
+		end_upstream(j, si);
 	else
 		end_dns(j, si);
 	release_running(j);
@@ -291,6 +344,9 @@ void job_free(struct job *j)
 	release_running(j);
 	buf_release(&j->hook.payload);
 	buf_release(&j->hook.environment);
+	buf_release(&j->hook.said);
+	secret_free(j->hook.secret);
+	upstream_output_release(&j->hook.made);
 	buf_release(&j->dns.expect);
 	buf_release(&j->out);
 	buf_release(&j->line);

@@ -15,6 +15,7 @@
 #include "rotated/hands/child.h"
 #include "rotated/hands/dnscheck.h"
 #include "rotated/hands/hookresult.h"
+#include "rotated/hands/upstream.h"
 #include "wire/verbs.h"
 
 enum {
@@ -25,16 +26,20 @@ enum {
 	JOB_LINE_MAX = 512,	/* of standard error, in the log */
 };
 
-enum job_kind { JOB_HOOK, JOB_DNS };
+enum job_kind { JOB_HOOK, JOB_UPSTREAM, JOB_DNS };
 
 struct job;
 typedef void job_ended(struct job *j, void *context);
 
+/* Of a JOB_UPSTREAM what it says is held back until it is known which secrets were in it. */
 struct hook_job {
 	char program[JOB_PROGRAM_MAX + 1];
 	char action[JOB_ACTION_MAX + 1];
 	struct buf payload;
 	struct buf environment; /* lines NAME=VALUE */
+	struct secret *secret;	/* of the payload; NULL for none */
+	struct buf said;	/* lines of standard error */
+	struct upstream_output made;
 };
 
 struct dns_job {
@@ -76,6 +81,12 @@ struct job {
  * another reason is returned with its `result` set already. Owned by the caller.
  */
 must_check int job_from_frame(const struct frame *f, enum wire_verb verb, struct job **ret);
+
+/* Runs a program of the site, for its zone alone at a time. */
+static inline bool job_is_hook(const struct job *j)
+{
+	return j->kind == JOB_HOOK || j->kind == JOB_UPSTREAM;
+}
 
 /* Ends J before it ran: RESULT for a hook, or `unreachable`, with DETAIL. */
 void job_refuse(struct job *j, enum hook_result result, const char *detail);

@@ -71,7 +71,8 @@ int hook_child(const void *context)
 	buf_printf(&own, "ROTATED_VERB=%s\n", j->hook.action);
 	add_lines(env, &own);
 	buf_append(&given, j->hook.environment.data, j->hook.environment.len);
-	if (hook_payload_environment(j->hook.payload.data, j->hook.payload.len, &given) < 0)
+	if (j->kind == JOB_HOOK &&
+	    hook_payload_environment(j->hook.payload.data, j->hook.payload.len, &given) < 0)
 		(void)fprintf(stderr, "what the hook is to read is not a JSON object\n");
 	buf_printf(&given, "ROTATED_ZONE=%s\n", j->zone);
 	add_lines(env, &given);

@@ -20,8 +20,8 @@ void job_refuse(struct job *j, enum hook_result result, const char *detail)
 {
 	struct json json = JSON_INIT(&j->output);
 
-	j->result = j->kind == JOB_HOOK ? hook_result_word(result)
-					: dns_result_word(DNS_UNREACHABLE);
+	j->result =
+		job_is_hook(j) ? hook_result_word(result) : dns_result_word(DNS_UNREACHABLE);
 	buf_clear(&j->output);
 	json_put_object(&json, NULL);
 	json_put_string(&json, "detail", detail);
@@ -95,6 +95,20 @@ static const char *parse_hook(const struct frame *f, struct job *j)
 	return NULL;
 }
 
+/* What is said without a secret is not held back, and what is not of the contract is refused.
+ */
+static const char *parse_upstream(const struct frame *f, struct job *j)
+{
+	const char *why = parse_hook(f, j);
+	struct hook_job *h = &j->hook;
+	int r;
+
+	if (why)
+		return why;
+	r = upstream_payload_secret(h->payload.data, h->payload.len, &h->secret);
+	return r == 0 || r == -ENOENT ? NULL : "what the hook is to read is not a JSON object";
+}
+
 static int parse_list(const struct frame *f, const char *key, struct dns_servers *ret)
 {
 	char text[SERVERS_TEXT_MAX];
@@ -152,7 +166,9 @@ int job_from_frame(const struct frame *f, enum wire_verb verb, struct job **ret)
 	if (!j)
 		return -ENOMEM;
 	j->child = CHILD_NONE;
-	j->kind = verb == WIRE_JOB_HOOK ? JOB_HOOK : JOB_DNS;
+	j->kind = verb == WIRE_JOB_HOOK	      ? JOB_HOOK
+		  : verb == WIRE_JOB_UPSTREAM ? JOB_UPSTREAM
+					      : JOB_DNS;
 	if (frame_text(f, "id", j->id, sizeof(j->id)) < 0 || !is_id(j->id) ||
 	    frame_text(f, "zone", j->zone, sizeof(j->zone)) < 0)
 		return -EBADMSG;
@@ -160,7 +176,9 @@ int job_from_frame(const struct frame *f, enum wire_verb verb, struct job **ret)
 	    seconds > JOB_TIMEOUT_MAX)
 		return -EBADMSG;
 	j->timeout = seconds * USEC_PER_SEC;
-	why = j->kind == JOB_HOOK ? parse_hook(f, j) : parse_dns(f, j);
+	why = j->kind == JOB_HOOK	? parse_hook(f, j)
+	      : j->kind == JOB_UPSTREAM ? parse_upstream(f, j)
+					: parse_dns(f, j);
 	if (why)
 		job_refuse(j, HOOK_CONFIG, why);
 	*ret = steal_ptr(j);

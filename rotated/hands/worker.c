@@ -141,6 +141,18 @@ static int flush(struct worker *w)
 	return sd_event_source_set_io_events(w->io, EPOLLIN);
 }
 
+static void put_made(const struct upstream_output *o, struct buf *ret)
+{
+	if (o->user[0])
+		frame_put_text(ret, "user", o->user);
+	if (o->credential[0])
+		frame_put_text(ret, "credential", o->credential);
+	if (o->secret)
+		frame_put(ret, "secret", secret_data(o->secret), secret_len(o->secret));
+	if (o->credentials.len)
+		frame_put(ret, "credentials", o->credentials.data, o->credentials.len);
+}
+
 static int build_done(const struct job *j, bool with_output, struct buf *ret)
 {
 	wire_begin_request(ret, WIRE_WORKER_DONE);
@@ -148,6 +160,8 @@ static int build_done(const struct job *j, bool with_output, struct buf *ret)
 	frame_put_text(ret, "result", j->result);
 	if (with_output && j->output.len)
 		frame_put(ret, "output", j->output.data, j->output.len);
+	if (with_output)
+		put_made(&j->hook.made, ret);
 	return frame_end(ret);
 }
 
@@ -178,8 +192,8 @@ static void answer_job(struct worker *w, struct job *j)
 		remove_job(w, j);
 		return;
 	}
-	log_info("%s %s for %s: %s", j->kind == JOB_HOOK ? j->hook.program : "dns",
-		 j->kind == JOB_HOOK ? j->hook.action : "check", j->zone, j->result);
+	log_info("%s %s for %s: %s", job_is_hook(j) ? j->hook.program : "dns",
+		 job_is_hook(j) ? j->hook.action : "check", j->zone, j->result);
 	r = build_done(j, true, &frame);
 	if (r == -E2BIG)
 		r = build_done(j, false, &frame); /* the word matters more than the detail */
@@ -203,7 +217,7 @@ static void on_ended(struct job *j, void *context)
 static bool is_zone_busy(const struct worker *w, const struct job *job)
 {
 	for (const struct job *j = w->jobs; j; j = j->next)
-		if (j->is_running && j->kind == JOB_HOOK && strcmp(j->zone, job->zone) == 0)
+		if (j->is_running && job_is_hook(j) && strcmp(j->zone, job->zone) == 0)
 			return true;
 	return false;
 }
@@ -214,7 +228,7 @@ static void start_job(struct worker *w, struct job *j)
 	struct report why = { .line = 0 };
 	int r;
 
-	if (j->kind == JOB_HOOK && hook_check_program(j->hook.program, &why) < 0) {
+	if (job_is_hook(j) && hook_check_program(j->hook.program, &why) < 0) {
 		log_report(LOG_LEVEL_ERROR, &why);
 		job_refuse(j, HOOK_CONFIG, why.what);
 		return;
@@ -232,7 +246,7 @@ static void start_waiting(struct worker *w)
 
 	for (struct job *j = w->jobs; j && w->running < RUNNING_MAX; j = next) {
 		next = j->next;
-		if (j->is_running || (j->kind == JOB_HOOK && is_zone_busy(w, j)))
+		if (j->is_running || (job_is_hook(j) && is_zone_busy(w, j)))
 			continue;
 		start_job(w, j);
 		if (!j->result)
@@ -326,7 +340,7 @@ static int take_frame(struct worker *w, const struct buf *bytes)
 	r = wire_check_request(&f, WIRE_PUSH, &verb);
 	if (r < 0)
 		return r;
-	if (verb == WIRE_JOB_HOOK || verb == WIRE_JOB_DNS)
+	if (verb == WIRE_JOB_HOOK || verb == WIRE_JOB_UPSTREAM || verb == WIRE_JOB_DNS)
 		return take_job(w, &f, verb);
 	return verb == WIRE_JOB_CANCEL ? take_cancel(w, &f) : -EOPNOTSUPP;
 }
