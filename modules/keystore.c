@@ -72,6 +72,12 @@ int keystore_backend_set_keys(struct keystore_backend *b, const uint8_t *blob, s
 	return 0;
 }
 
+int keystore_backend_fact(struct keystore_backend *b, const struct index_key *key, uint8_t *ret,
+			  size_t size, size_t *ret_len)
+{
+	return b->keys ? index_get_fact(b->reader, key, ret, size, ret_len) : -ENOKEY;
+}
+
 /* The entry of LOGIN, or the decoy that stands for it. NOTFOUND or UNAVAIL, or OK when it is
  * real. The decoy is made in every case and only here, so that no login costs more than
  * another. */

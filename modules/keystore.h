@@ -25,6 +25,10 @@ DEFINE_CLEANUP(struct keystore_backend, keystore_backend_free)
 must_check int keystore_backend_set_keys(struct keystore_backend *b, const uint8_t *blob,
 					 size_t len);
 void keystore_backend_drop_keys(struct keystore_backend *b);
+/* The body of a fact, as index_get_fact(). -ENOKEY: there are no keys. */
+struct index_key;
+must_check int keystore_backend_fact(struct keystore_backend *b, const struct index_key *key,
+				     uint8_t *ret, size_t size, size_t *ret_len);
 bool keystore_backend_has_keys(const struct keystore_backend *b);
 
 #endif

@@ -7,9 +7,10 @@
 
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/refusals.h"
 #include "modules/keystore.h"
 #include "rotated/config/config.h"
-#include "rotated/door/refusals.h"
+#include "rotated/door/outbound.h"
 
 enum { LAYERS_MAX = 1 };
 
@@ -17,6 +18,8 @@ struct door {
 	struct config *config;	/* in force */
 	struct config *startup; /* the same until the first reload */
 	struct keystore_backend *keystore;
+	struct outbound *outbound;
+	struct clock clock;
 	struct identity_layer stack[LAYERS_MAX];
 	size_t layers;
 	struct refusals refusals;
@@ -26,7 +29,6 @@ struct door {
 int door_new_take(struct config *config, struct door **ret)
 {
 	cleanup_(door_freep) struct door *d = calloc(1, sizeof(*d));
-	const struct clock clock = clock_real();
 	char dir[PATH_MAX];
 	int r;
 
@@ -35,12 +37,16 @@ int door_new_take(struct config *config, struct door **ret)
 		return -ENOMEM;
 	}
 	d->config = d->startup = config;
+	d->clock = clock_real();
 	d->refusals = refusals_init(clock_monotonic());
 	d->complaints = refusals_init(clock_monotonic());
 	r = fs_join(config->keystore.path, "index", dir, sizeof(dir));
 	if (r < 0)
 		return r;
-	r = keystore_backend_new(dir, &clock, &d->keystore);
+	r = keystore_backend_new(dir, &d->clock, &d->keystore);
+	if (r < 0)
+		return r;
+	r = outbound_new(&d->outbound);
 	if (r < 0)
 		return r;
 	d->stack[0] = (struct identity_layer){ &keystore_module, d->keystore };
@@ -54,6 +60,7 @@ void door_free(struct door *d)
 	if (!d)
 		return;
 	keystore_backend_free(d->keystore);
+	outbound_free(d->outbound);
 	if (d->config != d->startup)
 		config_free(d->config);
 	config_free(d->startup);
@@ -73,6 +80,16 @@ const struct config_words *door_realms(const struct door *d)
 struct keystore_backend *door_keystore(const struct door *d)
 {
 	return d->keystore;
+}
+
+struct outbound *door_outbound(const struct door *d)
+{
+	return d->outbound;
+}
+
+uint64_t door_now(const struct door *d)
+{
+	return clock_now(&d->clock).wall;
 }
 
 void door_reload_take(struct door *d, struct config *config)

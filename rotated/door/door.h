@@ -11,6 +11,7 @@
 struct config;
 struct door;
 struct keystore_backend;
+struct outbound;
 
 /* CONFIG is consumed, also by a failure. -ENOMEM. */
 must_check int door_new_take(struct config *config, struct door **ret);
@@ -22,6 +23,10 @@ DEFINE_CLEANUP(struct door, door_free)
 const struct config *door_startup_config(const struct door *d);
 const struct config_words *door_realms(const struct door *d);
 struct keystore_backend *door_keystore(const struct door *d);
+struct outbound *door_outbound(const struct door *d);
+
+/* Wall clock. */
+uint64_t door_now(const struct door *d);
 
 /* A newer configuration takes the old one's place: who may connect, and the realms. */
 void door_reload_take(struct door *d, struct config *config);

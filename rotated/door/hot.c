@@ -10,7 +10,9 @@
 #include "base/socket.h"
 #include "rotated/door/authframe.h"
 #include "rotated/door/door.h"
+#include "rotated/door/map.h"
 #include "rotated/door/muxframe.h"
+#include "rotated/door/outbound.h"
 #include "wire/frame.h"
 
 enum {
@@ -34,8 +36,9 @@ struct connection {
 	struct source source;
 	struct connection *prev, *next;
 	uint64_t deadline;
-	struct secret *input; /* HOT_MUX: what has come so far */
+	struct secret *input; /* HOT_MUX, HOT_MAP: what has come so far */
 	size_t input_len;
+	bool is_waiting; /* HOT_MAP: for the vault; nothing is read meanwhile */
 };
 
 /* S->kind must be SOURCE_CONNECTION. */
@@ -73,9 +76,20 @@ static void list_append(struct list *l, struct connection *c)
 	l->tail = c;
 }
 
+static const struct {
+	unsigned patience; /* seconds */
+	size_t input_max;
+} protocols[] = {
+	[HOT_AUTH] = { HOT_AUTH_IDLE_SEC, 0 },
+	[HOT_MUX] = { HOT_MUX_WHOLE_SEC, MUX_REQUEST_MAX },
+	[HOT_MAP] = { HOT_MAP_IDLE_SEC, MAP_INPUT_MAX },
+};
+
+_Static_assert(ARRAY_SIZE(protocols) == HOT_PROTOCOL_MAX_, "a row for every protocol");
+
 static uint64_t patience(enum hot_protocol protocol)
 {
-	return (protocol == HOT_AUTH ? HOT_AUTH_IDLE_SEC : HOT_MUX_WHOLE_SEC) * USEC_PER_SEC;
+	return protocols[protocol].patience * USEC_PER_SEC;
 }
 
 static void refresh(struct hot *h, struct connection *c)
@@ -90,6 +104,8 @@ static void refresh(struct hot *h, struct connection *c)
 /* Events of the current round may still point at C, so it is buried at the round's end. */
 static void connection_close(struct hot *h, struct connection *c)
 {
+	if (c->is_waiting)
+		outbound_forget(door_outbound(h->door), c);
 	list_remove(&h->lists[c->source.protocol], c);
 	closep(&c->source.fd); /* which takes it out of the epoll set */
 	c->source.fd = -1;
@@ -134,7 +150,7 @@ static void set_paused(struct hot *h, bool is_paused)
 static int adopt(struct hot *h, enum hot_protocol protocol, int fd)
 {
 	struct connection *c = calloc(1, sizeof(*c));
-	int r;
+	int r = 0;
 
 	if (!c) {
 		closep(&fd);
@@ -146,11 +162,9 @@ static int adopt(struct hot *h, enum hot_protocol protocol, int fd)
 	c->deadline = clock_monotonic() + patience(protocol);
 	list_append(&h->lists[protocol], c);
 	h->n++;
-	if (protocol == HOT_MUX) {
-		c->input = secret_alloc(MUX_REQUEST_MAX);
+	if (protocols[protocol].input_max > 0) {
+		c->input = secret_alloc(protocols[protocol].input_max);
 		r = c->input ? 0 : -ENOMEM;
-	} else {
-		r = 0;
 	}
 	if (r == 0)
 		r = watch(h, &c->source);
@@ -172,11 +186,14 @@ static bool is_welcome(struct hot *h, int fd)
 	return false;
 }
 
-/* An idle connection of the plugin's is the one to spare: a mux one has a login under way. */
+/* An idle connection of the plugin's or a table's is the one to spare: its owner connects anew.
+ * A mux one has a login under way. */
 static void make_room(struct hot *h)
 {
 	struct connection *c = h->lists[HOT_AUTH].head;
 
+	if (!c)
+		c = h->lists[HOT_MAP].head;
 	if (!c)
 		c = h->lists[HOT_MUX].head;
 	if (c)
@@ -324,6 +341,94 @@ static void serve_mux(struct hot *h, struct connection *c)
 	connection_close(h, c);
 }
 
+/* ---- Postfix's tables ---- */
+
+static int set_waiting(struct hot *h, struct connection *c, bool is_waiting)
+{
+	/* its end is told even to who asks for nothing */
+	struct epoll_event e = { .events = is_waiting ? 0 : EPOLLIN, .data.ptr = &c->source };
+
+	c->is_waiting = is_waiting;
+	return epoll_ctl(h->epoll_fd, EPOLL_CTL_MOD, c->source.fd, &e) < 0 ? -errno : 0;
+}
+
+/* Takes the first query off what has come and answers it. 0; -EAGAIN when none is whole;
+ * -EINPROGRESS when the vault is asked; anything else ends the connection. */
+static int answer_query(struct hot *h, struct connection *c)
+{
+	cleanup_buf struct buf reply = BUF_INIT;
+	uint8_t *data = secret_fill(c->input);
+	struct map_query q;
+	size_t used;
+	int r = map_parse(data, c->input_len, &q, &used);
+
+	if (r == -EBADMSG)
+		door_complain(h->door, "a query on the map socket is malformed");
+	if (r < 0)
+		return r;
+	r = map_answer(h->door, &q, c, &reply);
+	c->input_len -= used;
+	memmove(data, data + used, c->input_len);
+	if (r == 0)
+		r = buf_error(&reply);
+	if (r < 0)
+		return r;
+	return send_now(c->source.fd, reply.data, reply.len) ? 0 : -EPIPE;
+}
+
+/* Answers in order what has come; while the vault is asked the rest has to wait. */
+static void answer_queries(struct hot *h, struct connection *c)
+{
+	int r;
+
+	while ((r = answer_query(h, c)) == 0)
+		refresh(h, c);
+	if (r == -EINPROGRESS) {
+		refresh(h, c);
+		r = set_waiting(h, c, true);
+	}
+	if (r < 0 && r != -EAGAIN)
+		connection_close(h, c);
+}
+
+static void serve_map(struct hot *h, struct connection *c)
+{
+	uint8_t *data = secret_fill(c->input);
+	ssize_t n;
+
+	if (c->is_waiting) { /* who asked is gone */
+		connection_close(h, c);
+		return;
+	}
+	n = recv(c->source.fd, data + c->input_len, MAP_INPUT_MAX - c->input_len, 0);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		connection_close(h, c);
+		return;
+	}
+	c->input_len += (size_t)n;
+	answer_queries(h, c);
+}
+
+/* Never from within hot_serve(): a connection that ends here may be buried at once. */
+static void on_outbound(void *context, void *waiter, const struct outbound_answer *a)
+{
+	cleanup_buf struct buf reply = BUF_INIT;
+	struct connection *c = waiter;
+	struct hot *h = context;
+	int r = set_waiting(h, c, false);
+
+	map_outbound_reply(h->door, a, &reply);
+	if (r == 0)
+		r = buf_error(&reply);
+	if (r < 0 || !send_now(c->source.fd, reply.data, reply.len))
+		connection_close(h, c);
+	else
+		answer_queries(h, c);
+	bury(h);
+}
+
 static void serve_source(struct hot *h, struct source *s)
 {
 	if (s->fd < 0)
@@ -339,9 +444,8 @@ static void serve_source(struct hot *h, struct source *s)
 	case HOT_MUX:
 		serve_mux(h, connection_of(s));
 		break;
-	case HOT_MAP: /* nothing is known yet: Postfix takes it for a broken server, and defers
-		       */
-		connection_close(h, connection_of(s));
+	case HOT_MAP:
+		serve_map(h, connection_of(s));
 		break;
 	case HOT_PROTOCOL_MAX_:
 		break;
@@ -360,6 +464,7 @@ void hot_serve(struct hot *h)
 
 void hot_sweep(struct hot *h, uint64_t now)
 {
+	outbound_sweep(door_outbound(h->door), now);
 	for (size_t i = 0; i < HOT_PROTOCOL_MAX_; i++)
 		while (h->lists[i].head && h->lists[i].head->deadline <= now)
 			connection_close(h, h->lists[i].head);
@@ -404,6 +509,7 @@ int hot_new(struct door *door, size_t connections_max, struct hot **ret)
 	h->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (h->epoll_fd < 0)
 		return -errno;
+	outbound_tell(door_outbound(door), on_outbound, h);
 	*ret = steal_ptr(h);
 	return 0;
 }

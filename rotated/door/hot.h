@@ -28,9 +28,11 @@ enum {
 	HOT_CONNECTIONS_MAX = 4096,
 	HOT_AUTH_IDLE_SEC = 600, /* longer than smtpd keeps a process without work */
 	HOT_MUX_WHOLE_SEC = 10,	 /* from accept to the last byte of the request */
+	HOT_MAP_IDLE_SEC = 120,	 /* longer than Postfix keeps one */
 };
 
-/* DOOR is borrowed; it decides. CONNECTIONS_MAX is at least 1. */
+/* DOOR is borrowed; it decides, and its outbound questions are answered through RET.
+ * CONNECTIONS_MAX is at least 1. */
 must_check int hot_new(struct door *door, size_t connections_max, struct hot **ret);
 void hot_free(struct hot *h); /* closes everything; NULL is allowed */
 

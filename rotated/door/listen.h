@@ -22,9 +22,9 @@ struct listening {
 #define LISTENING_INIT ((struct listening){ .fds = { -1, -1, -1 } })
 
 /*
- * Takes sockets named "auth", "mux" and "map" from sd_listen_fds_with_names(3); makes those that are
- * missing at their configured paths, with the configured owner (when root) and mode. CONFIG
- * must outlive RET. On failure what was made is gone again.
+ * Takes sockets named "auth", "mux" and "map" from sd_listen_fds_with_names(3); makes those
+ * that are missing at their configured paths, with the configured owner (when root) and mode.
+ * CONFIG must outlive RET. On failure what was made is gone again.
  */
 must_check int listening_open(const struct config *config, struct listening *ret,
 			      struct report *report);

@@ -216,8 +216,8 @@ static int start(struct parts *p, const char *root)
 	r = add_sources(p);
 	if (r < 0)
 		return r;
-	return vaultlink_new(p->event, door_startup_config(p->door)->vault.door_socket,
-			     door_keystore(p->door), &p->vault);
+	return vaultlink_new(p->event, door_startup_config(p->door)->vault.door_socket, p->door,
+			     &p->vault);
 }
 
 int main(int argc, char **argv)

@@ -16,6 +16,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "modules/keystore.h"
+#include "rotated/door/door.h"
+#include "rotated/door/outbound.h"
 #include "wire/client.h"
 #include "wire/verbs.h"
 
@@ -23,6 +25,7 @@ struct vaultlink {
 	sd_event *event;		   /* borrowed */
 	const char *path;		   /* borrowed */
 	struct keystore_backend *keystore; /* borrowed */
+	struct outbound *outbound;	   /* borrowed */
 	int fd;
 	sd_event_source *io;	/* while connected */
 	sd_event_source *timer; /* the next attempt, or the end of patience with a greeting */
@@ -38,6 +41,7 @@ static void disconnect(struct vaultlink *v)
 	closep(&v->fd);
 	v->fd = -1;
 	v->is_greeting = false;
+	outbound_disconnected(v->outbound);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *context);
@@ -102,7 +106,7 @@ static int on_answer(struct vaultlink *v, const struct frame *f)
 	int r;
 
 	if (!v->is_greeting)
-		return -EBADMSG;
+		return frame_find(f, "id") ? outbound_on_reply(v->outbound, f) : -EBADMSG;
 	v->is_greeting = false;
 	v->timer = sd_event_source_disable_unref(v->timer);
 	r = wire_check_reply(f, WIRE_DOOR_HELLO, &status);
@@ -114,6 +118,7 @@ static int on_answer(struct vaultlink *v, const struct frame *f)
 	if (v->is_outage)
 		log_notice("the vault at %s is there", v->path);
 	v->is_outage = false;
+	outbound_connected(v->outbound, v->fd);
 	if (frame_find(f, "keys"))
 		return take_keys(v, f);
 	tell_status(v);
@@ -180,6 +185,8 @@ static int greet(struct vaultlink *v)
 	int r;
 
 	wire_begin_request(&hello, WIRE_DOOR_HELLO);
+	if (keystore_backend_has_keys(v->keystore))
+		frame_put_text(&hello, "has_keys", "1");
 	r = frame_end(&hello);
 	if (r < 0)
 		return r;
@@ -216,8 +223,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *context)
 	return r < 0 ? try_later(v, r) : 0;
 }
 
-int vaultlink_new(sd_event *event, const char *path, struct keystore_backend *keystore,
-		  struct vaultlink **ret)
+int vaultlink_new(sd_event *event, const char *path, struct door *door, struct vaultlink **ret)
 {
 	cleanup_(vaultlink_freep) struct vaultlink *v = calloc(1, sizeof(*v));
 	int r;
@@ -226,7 +232,8 @@ int vaultlink_new(sd_event *event, const char *path, struct keystore_backend *ke
 		return -ENOMEM;
 	v->event = event;
 	v->path = path;
-	v->keystore = keystore;
+	v->keystore = door_keystore(door);
+	v->outbound = door_outbound(door);
 	v->fd = -1;
 	v->retry_ms = VAULTLINK_RETRY_MIN_MS;
 	r = set_timer(v, 0);

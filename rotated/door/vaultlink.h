@@ -2,7 +2,7 @@
 /*
  * The door's connection to the vault, which has the keys of the verifier index. It is tried for
  * ever, with back-off. While the vault is away the keys that were obtained stay in use; only
- * the vault's word that it was sealed takes them away.
+ * the vault's word that it was sealed takes them away. Outbound questions go over it too.
  */
 #ifndef ROTATED_DOOR_VAULTLINK_H
 #define ROTATED_DOOR_VAULTLINK_H
@@ -11,7 +11,7 @@
 
 #include "base/cleanup.h"
 
-struct keystore_backend;
+struct door;
 struct vaultlink;
 
 enum {
@@ -20,9 +20,9 @@ enum {
 	VAULTLINK_ANSWER_SEC = 10, /* for the vault to answer a greeting */
 };
 
-/* Begins to connect at once. PATH, KEYSTORE and EVENT are borrowed. */
-must_check int vaultlink_new(sd_event *event, const char *path,
-			     struct keystore_backend *keystore, struct vaultlink **ret);
+/* Begins to connect at once. PATH, EVENT and what DOOR has are borrowed. */
+must_check int vaultlink_new(sd_event *event, const char *path, struct door *door,
+			     struct vaultlink **ret);
 void vaultlink_free(struct vaultlink *v); /* NULL is allowed */
 
 DEFINE_CLEANUP(struct vaultlink, vaultlink_free)

@@ -75,7 +75,9 @@ static void on_frame(struct peer *p, const struct frame *f)
 	d->peer = p;
 	d->since = manager_now(d->m).wall;
 	wire_begin_reply(&reply, WIRE_STATUS_OK);
-	d->has_keys = put_keys(d->m, &reply);
+	/* a vault that was restarted and is sealed yet leaves the door with what it has */
+	d->has_keys = put_keys(d->m, &reply) ||
+		      (frame_flag(f, "has_keys") && !d->m->is_sealed_by_order);
 	send_frame(p, &reply);
 	log_info("the door is connected");
 	if (d->m->is_sealed_by_order)

@@ -9,7 +9,7 @@
 #include "rotated/door/authframe.h"
 #include "rotated/door/decide.h"
 #include "rotated/door/muxframe.h"
-#include "rotated/door/refusals.h"
+#include "base/refusals.h"
 #include "wire/verbs.h"
 
 static char realm_a[] = "example.org";

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rotated/door/refusals.h"
+#include "base/refusals.h"
 
 #include "base/clock.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Keeps a guessing stranger from filling the log: a burst of lines, then a few a second. */
-#ifndef ROTATED_DOOR_REFUSALS_H
-#define ROTATED_DOOR_REFUSALS_H
+#ifndef BASE_REFUSALS_H
+#define BASE_REFUSALS_H
 
 #include <stdbool.h>
 #include <stdint.h>
