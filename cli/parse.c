@@ -207,6 +207,15 @@ static bool is_login(const char *s)
 	return text_to_login(s, service, &version) == 0;
 }
 
+/* billing.7, billing, or a serial number */
+static bool is_certificate(const char *s)
+{
+	enum { SERIAL_DIGITS = 40 };
+
+	return is_login(s) || (strlen(s) == SERIAL_DIGITS &&
+			       strspn(s, "0123456789abcdefABCDEF") == SERIAL_DIGITS);
+}
+
 static const struct operand {
 	const char *name;
 	bool (*is_valid)(const char *s);
@@ -214,6 +223,8 @@ static const struct operand {
 } operands[] = {
 	{ "SERVICE", text_is_service_id, "a service id like billing: a-z, 0-9 and hyphens" },
 	{ "LOGIN", is_login, "a login like billing.7, or a service id with --all" },
+	{ "CERTIFICATE", is_certificate,
+	  "a certificate like billing.7, a serial number, or a service id with --all" },
 	{ "DOMAIN", text_is_domain, "a domain in lower case like example.com" },
 	{ "SELECTOR", text_is_label, "a selector like r20261123" },
 };

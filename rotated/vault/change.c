@@ -172,7 +172,7 @@ static int remove_secret(struct keystore_txn *txn, const struct change *c,
 	return r;
 }
 
-static int fill(struct keystore_txn *txn, const struct change *c)
+static int fill(const struct manager *m, struct keystore_txn *txn, struct change *c)
 {
 	int r = put_item(txn, &c->next);
 
@@ -180,11 +180,12 @@ static int fill(struct keystore_txn *txn, const struct change *c)
 		r = put_secret(txn, c);
 	for (unsigned i = 0; r == 0 && i < c->erased_count; i++)
 		r = remove_secret(txn, c, &c->erased[i]);
+	if (r == 0 && c->item->driver->seal)
+		r = c->item->driver->seal(m, c, txn);
 	return r;
 }
 
-static int store(struct manager *m, const struct change *c, uint64_t *ret_txid,
-		 struct report *report)
+static int store(struct manager *m, struct change *c, uint64_t *ret_txid, struct report *report)
 {
 	struct keystore_audit end;
 	struct keystore_txn *txn;
@@ -192,7 +193,7 @@ static int store(struct manager *m, const struct change *c, uint64_t *ret_txid,
 
 	if (r < 0)
 		return r;
-	r = fill(txn, c);
+	r = fill(m, txn, c);
 	if (r < 0) {
 		keystore_abort(txn);
 		return report_set(report, r, "%s: the change can not be sealed: %s", c->next.id,
@@ -220,12 +221,25 @@ static int mend_index(struct manager *m, const struct change *c, struct report *
 	return 0;
 }
 
+static int index_change(struct manager *m, const struct change *c)
+{
+	const struct driver *d = c->item->driver;
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < c->gone_count; i++) {
+		struct index_key key = { c->gone[i].fact, c->gone[i].key,
+					 sizeof(c->gone[i].key) };
+
+		r = index_remove_fact(m->index, &key);
+	}
+	return r == 0 && d->index ? d->index(m, &c->item->engine, &c->next) : r;
+}
+
 /* The index follows the store. When it can not, what is in it may be too much: say so. */
 static int update_index(struct manager *m, const struct change *c, uint64_t txid,
 			struct report *report)
 {
-	const struct driver *d = c->item->driver;
-	int r = d->index ? d->index(m, &c->item->engine, &c->next) : 0;
+	int r = index_change(m, c);
 
 	if (r < 0) {
 		index_abort(m->index);

@@ -9,9 +9,20 @@
 #ifndef ROTATED_VAULT_CHANGE_H
 #define ROTATED_VAULT_CHANGE_H
 
+#include "keystore/fact.h"
 #include "rotated/vault/driver.h"
 
-enum { CHANGE_ERASED_MAX = 2 * ENGINE_VERSIONS_MAX, CHANGE_ACTOR_SIZE = 64 };
+enum {
+	CHANGE_ERASED_MAX = 2 * ENGINE_VERSIONS_MAX,
+	CHANGE_GONE_MAX = 2 * CHANGE_ERASED_MAX,
+	CHANGE_ACTOR_SIZE = 64,
+};
+
+/* Leaves the index with what it is about. */
+struct change_gone {
+	enum index_fact fact;
+	uint8_t key[FACT_FINGERPRINT_LEN];
+};
 
 struct change {
 	struct item *item;
@@ -21,7 +32,9 @@ struct change {
 	struct engine_action begun; /* type ENGINE_ACTION_NONE: nothing */
 	bool is_changed;
 	uint64_t wake;
-	const struct made *made; /* borrowed; NULL for none */
+	const struct made *made;		  /* borrowed; NULL for none */
+	struct change_gone gone[CHANGE_GONE_MAX]; /* filled by driver->seal() */
+	unsigned gone_count;
 
 	/* for the audit log; NULL event: what the engine did by itself */
 	const char *event;
@@ -37,6 +50,17 @@ must_check int change_step(const struct manager *m, struct change *c,
 
 /* Makes it true. After a failure nothing has changed, unless the report says otherwise. */
 must_check int change_commit(struct manager *m, struct change *c, struct report *report);
+
+/* A change of records that belong to no item, with its two audit lines. */
+struct change_records {
+	const char *event;
+	const char *actor;
+	const char *object; /* NULL for none */
+	int (*fill)(void *context, struct keystore_txn *txn);
+	void *context;
+};
+must_check int change_records(struct manager *m, const struct change_records *c,
+			      struct report *report);
 
 /* Stores how far waits are credited, of all items that have been waiting for an hour. */
 void change_checkpoint(struct manager *m, bool is_forced);

@@ -48,9 +48,9 @@ static void *wiping_realloc(void *p, size_t size, const char *file, int line)
 
 int dkim_key_init(void)
 {
-	return CRYPTO_set_mem_functions(wiping_malloc, wiping_realloc, wiping_free) == 1 ?
-		       0 :
-		       -EALREADY;
+	return CRYPTO_set_mem_functions(wiping_malloc, wiping_realloc, wiping_free) == 1
+		       ? 0
+		       : -EALREADY;
 }
 
 static int export_private(const EVP_PKEY *key, struct secret **ret)

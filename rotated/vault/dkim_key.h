@@ -13,8 +13,9 @@ enum {
 	DKIM_NAME_SIZE = LABEL_MAX + sizeof("._domainkey.") + DOMAIN_MAX + 2,
 };
 
-/* Makes libcrypto wipe all memory that it frees: on the way to DER it copies private keys through
- * buffers that it does not clean. Once, before anything else of libcrypto. -EALREADY after. */
+/* Makes libcrypto wipe all memory that it frees: on the way to DER it copies private keys
+ * through buffers that it does not clean. Once, before anything else of libcrypto. -EALREADY
+ * after. */
 must_check int dkim_key_init(void);
 
 /* A new key pair: some 170 ms of one core for RSA-2048. Touches nothing but its arguments, so

@@ -15,6 +15,8 @@ struct made {
 	size_t hidden_len; /* 0: there is none */
 };
 
+struct change;
+
 struct driver {
 	enum engine_kind kind;
 	const char *open_kind;	 /* of the records */
@@ -22,6 +24,10 @@ struct driver {
 
 	void (*policy)(const struct manager *m, const struct item *item,
 		       struct engine_policy *ret);
+
+	/* Puts into TXN what else changes with the item, and into C->gone which facts leave the
+	 * index. May be NULL. */
+	int (*seal)(const struct manager *m, struct change *c, struct keystore_txn *txn);
 
 	/* Brings the verifier index from PREV to NEXT; index_commit() is the caller's. May be
 	 * NULL. */

@@ -99,6 +99,15 @@ static int add_configured(struct manager *m, enum engine_kind kind, const char *
 	return add(m, &engine, false);
 }
 
+int item_ensure(struct manager *m, enum engine_kind kind, const char *id, struct item **ret)
+{
+	int r = add_configured(m, kind, id);
+
+	if (r == 0)
+		*ret = item_find(m, kind, id);
+	return r;
+}
+
 int items_add_configured(struct manager *m)
 {
 	struct services_cursor at = { 0 };

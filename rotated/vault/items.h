@@ -15,6 +15,11 @@ must_check int items_add_configured(struct manager *m);
 /* NULL when neither the keystore nor the configuration knows it. */
 struct item *item_find(const struct manager *m, enum engine_kind kind, const char *id);
 
+/* The same, made and empty if nobody knows it yet: certificates exist when they are asked for.
+ * -ENOMEM. */
+must_check int item_ensure(struct manager *m, enum engine_kind kind, const char *id,
+			   struct item **ret);
+
 bool item_is_configured(const struct manager *m, const struct item *item);
 
 /* Switched off, by an operator or by the configuration. */

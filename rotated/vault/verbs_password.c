@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "rotated/vault/control.h"
 #include "rotated/vault/driver_password.h"
+#include "rotated/vault/handed.h"
 #include "rotated/vault/items.h"
 #include "rotated/vault/schedule.h"
 #include "rotated/vault/services.h"
@@ -324,177 +325,34 @@ enum wire_status verb_credential_rotate(struct request *req)
 	return issue(req, false);
 }
 
-/* ---- confirming ---- */
+/* ---- confirming and revoking ---- */
 
-static int take_version(const struct frame *f, uint32_t *ret)
-{
-	uint64_t v;
-	int r = frame_number(f, "version", &v);
-
-	if (r < 0)
-		return r;
-	if (v == 0 || v > UINT32_MAX)
-		return -EBADMSG;
-	*ret = (uint32_t)v;
-	return 0;
-}
-
-static void write_confirmed(struct request *req, const struct item *item, uint32_t version,
-			    uint32_t replaced)
-{
-	const struct engine_version *v = engine_find(&item->engine, version);
-	const struct engine_version *old = engine_find(&item->engine, replaced);
-	struct json j = JSON_INIT(&req->reply.json);
-
-	json_put_object(&j, NULL);
-	json_put_string(&j, "service", item->engine.id);
-	json_put_number(&j, "version", v->version);
-	json_put_string(&j, "login", v->name);
-	json_put_time(&j, "active_since", v->active);
-	if (old) {
-		json_put_object(&j, "retiring");
-		json_put_number(&j, "version", old->version);
-		json_put_string(&j, "login", old->name);
-		json_put_time(&j, "leaves", view_leaves(req->m, item, old));
-		json_put_object_end(&j);
-	} else {
-		json_put_null(&j, "retiring");
-	}
-	json_put_object_end(&j);
-}
+static const struct handed_words words = {
+	.noun = "credential",
+	.name_key = "login",
+	.left_none = "it can not log in any more",
+};
 
 enum wire_status verb_credential_confirm(struct request *req)
 {
-	struct engine_observation seen = { .event = ENGINE_EVENT_CONFIRM };
-	const struct engine_version *old;
 	enum wire_status status;
 	struct item *item = find_service(req, &status);
-	uint32_t replaced;
-	struct change c;
-	int r;
 
-	if (!item)
-		return status;
-	if (take_version(req->frame, &seen.version) < 0)
-		return request_refuse(req, WIRE_STATUS_USAGE, NULL, "that is no version");
-	old = engine_find_phase(&item->engine, ENGINE_CURRENT);
-	replaced = old ? old->version : 0;
-	change_init(&c, item);
-	r = change_step(req->m, &c, &seen);
-	if (r == -EALREADY)
-		return request_refuse(req, WIRE_STATUS_NOTHING, NULL,
-				      "version %u of %s is active already", seen.version,
-				      item->engine.id);
-	if (r < 0)
-		return request_refuse(req, WIRE_STATUS_REFUSED, "rotatectl credential list",
-				      "%s has no version %u that waits to be confirmed",
-				      item->engine.id, seen.version);
-	c.event = "credential.confirm";
-	c.actor = req->actor;
-	c.version = seen.version;
-	r = change_commit(req->m, &c, &req->reply.report);
-	if (r < 0)
-		return request_fail(req, r);
-	write_confirmed(req, item, seen.version, replaced);
-	schedule_settle(req->m, item);
-	return WIRE_STATUS_OK;
-}
-
-/* ---- revoking ---- */
-
-/* Which versions the request means; 0 for none. */
-static unsigned choose(const struct request *req, const struct item *item,
-		       uint32_t ret[static ENGINE_VERSIONS_MAX])
-{
-	uint32_t version;
-
-	if (frame_flag(req->frame, "all")) {
-		for (uint32_t i = 0; i < item->engine.count; i++)
-			ret[i] = item->engine.versions[i].version;
-		return item->engine.count;
-	}
-	if (take_version(req->frame, &version) < 0 || !engine_find(&item->engine, version))
-		return 0;
-	ret[0] = version;
-	return 1;
-}
-
-static int gather_revocations(const struct request *req, struct change *c,
-			      const uint32_t *versions, unsigned n)
-{
-	int r = 0;
-
-	for (unsigned i = 0; r == 0 && i < n; i++) {
-		struct engine_observation seen = { .event = ENGINE_EVENT_REVOKE,
-						   .version = versions[i] };
-
-		r = change_step(req->m, c, &seen);
-	}
-	c->event = "credential.revoke";
-	c->actor = req->actor;
-	c->version = n == 1 ? versions[0] : 0;
-	return r;
-}
-
-static void write_logins(struct json *j, const char *key, const struct engine_item *item,
-			 const struct engine_item *without)
-{
-	json_put_array(j, key);
-	for (uint32_t i = 0; i < item->count; i++)
-		if (!without || !engine_find(without, item->versions[i].version))
-			json_put_string(j, NULL, item->versions[i].name);
-	json_put_array_end(j);
-}
-
-static void write_revoked(struct request *req, const struct engine_item *was,
-			  const struct engine_item *is)
-{
-	struct json j = JSON_INIT(&req->reply.json);
-
-	json_put_object(&j, NULL);
-	json_put_string(&j, "service", was->id);
-	write_logins(&j, "revoked", was, is);
-	write_logins(&j, "left", is, NULL);
-	json_put_object_end(&j);
-	if (engine_find_phase(is, ENGINE_CURRENT))
-		return;
-	report_set(&req->reply.report, 0, "%s has no active credential%s", was->id,
-		   is->count == 0 ? ": it can not log in any more" : "");
-	report_hint(&req->reply.report, "rotatectl credential issue %s", was->id);
+	return item ? handed_confirm(req, item, &words) : status;
 }
 
 enum wire_status verb_credential_revoke(struct request *req)
 {
-	uint32_t versions[ENGINE_VERSIONS_MAX];
 	enum wire_status status;
 	struct item *item = find_service(req, &status);
-	struct engine_item was;
-	struct change c;
-	unsigned n;
-	int r;
+	uint32_t version = 0;
 
 	if (!item)
 		return status;
 	if (frame_flag(req->frame, "all") == (frame_find(req->frame, "version") != NULL))
 		return request_refuse(req, WIRE_STATUS_USAGE, NULL,
 				      "exactly one of a version and all");
-	n = choose(req, item, versions);
-	if (n == 0)
-		return request_refuse(req, WIRE_STATUS_NOTHING, "rotatectl credential list",
-				      "%s has no such living version", item->engine.id);
-	was = item->engine;
-	change_init(&c, item);
-	r = gather_revocations(req, &c, versions, n);
-	if (r < 0)
-		return request_fail(req, r);
-	if (req->is_dry_run)
-		return request_refuse(req, WIRE_STATUS_OK, NULL,
-				      "would revoke %u of %u versions of %s", n, was.count,
-				      was.id);
-	r = change_commit(req->m, &c, &req->reply.report);
-	if (r < 0)
-		return request_fail(req, r);
-	write_revoked(req, &was, &item->engine);
-	schedule_settle(req->m, item);
-	return WIRE_STATUS_OK;
+	if (!frame_flag(req->frame, "all") && handed_version(req->frame, &version) < 0)
+		return request_refuse(req, WIRE_STATUS_USAGE, NULL, "that is no version");
+	return handed_revoke(req, item, version, &words);
 }

@@ -118,7 +118,8 @@ enum wire_status verb_plan_get(struct request *req)
 	if (!plans)
 		return request_fail(req, -ENOMEM);
 	for (size_t i = 0; i < req->m->item_count; i++)
-		plan_item(req->m, req->m->items[i], plans, &n);
+		if (!view_is_unused(req->m->items[i]))
+			plan_item(req->m, req->m->items[i], plans, &n);
 	qsort(plans, n, sizeof(*plans), by_time);
 	json_put_object(&j, NULL);
 	json_put_time(&j, "time", manager_now(req->m).wall);

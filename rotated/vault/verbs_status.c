@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "rotated/vault/certificate_view.h"
 #include "rotated/vault/control.h"
 #include "rotated/vault/door.h"
 #include "rotated/vault/driver.h"
@@ -122,7 +123,7 @@ static void write_items(struct json *j, const struct manager *m)
 		struct view v;
 
 		view_item(m, m->items[i], &v);
-		if (v.state != VIEW_OK)
+		if (v.state != VIEW_OK && !view_is_unused(m->items[i]))
 			write_item(j, m->items[i], &v);
 	}
 	json_put_array_end(j);
@@ -212,6 +213,11 @@ static void write_trouble_alarms(struct json *j, const struct manager *m)
 	}
 }
 
+static void tell_alarm(void *context, const char *what, const char *hint)
+{
+	write_alarm(context, what, hint);
+}
+
 static void write_alarms(struct json *j, const struct manager *m)
 {
 	struct report health = { 0 };
@@ -228,6 +234,7 @@ static void write_alarms(struct json *j, const struct manager *m)
 	write_sealed_alarms(j, m);
 	write_peer_alarms(j, m);
 	write_trouble_alarms(j, m);
+	certificate_alarms(m, tell_alarm, j);
 	json_put_array_end(j);
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "rotated/vault/certificate_view.h"
 #include "rotated/vault/driver.h"
 #include "rotated/vault/items.h"
 #include "rotated/vault/store.h"
@@ -63,11 +64,15 @@ uint64_t view_leaves(const struct manager *m, const struct item *item,
 		     const struct engine_version *v)
 {
 	struct engine_policy policy;
+	uint64_t leaves, end;
 
 	if (v->state != ENGINE_RETIRING)
 		return 0;
 	item->driver->policy(m, item, &policy);
-	return after(m, policy.overlap, v->age);
+	leaves = after(m, policy.overlap, v->age);
+	end = item->engine.kind == ENGINE_CERTIFICATE ? certificate_end(m, &item->engine, v)
+						      : 0;
+	return end && end < leaves ? end : leaves;
 }
 
 /* ---- state, reason, hint ---- */
@@ -122,14 +127,33 @@ static void view_coming_key(const struct manager *m, const struct item *item, st
 	}
 }
 
-static void view_staged_password(const struct item *item, struct view *v)
+/* How rotatectl makes the first version of a kind, and the next one. */
+static const struct {
+	const char *first, *next, *none;
+} makers[] = {
+	[ENGINE_PASSWORD] = { "credential issue", "credential rotate",
+			      "no credential was issued yet" },
+	[ENGINE_DKIM] = { "dkim rotate", "dkim rotate", "there is no key yet" },
+	[ENGINE_CERTIFICATE] = { "certificate issue", "certificate renew",
+				 "no certificate was issued yet" },
+	[ENGINE_UPSTREAM] = { "upstream rotate", "upstream rotate", "there is no secret yet" },
+};
+
+_Static_assert(ARRAY_SIZE(makers) == ENGINE_KIND_MAX_, "commands for every kind");
+
+static void hint_maker(const struct engine_item *e, struct view *v)
+{
+	hint(v,
+	     engine_find_phase(e, ENGINE_CURRENT) ? makers[e->kind].next
+						  : makers[e->kind].first,
+	     e->id);
+}
+
+static void view_staged(const struct item *item, struct view *v)
 {
 	say(v, VIEW_WAITING, "%s was issued, and nobody confirmed that it has the secret",
 	    v->subject->name);
-	hint(v,
-	     engine_find_phase(&item->engine, ENGINE_CURRENT) ? "credential rotate"
-							      : "credential issue",
-	     item->engine.id);
+	hint_maker(&item->engine, v);
 }
 
 static void view_leaving(const struct manager *m, struct view *v)
@@ -148,25 +172,42 @@ static const struct engine_version *withdrawing(const struct engine_item *e)
 	return NULL;
 }
 
+/* A certificate ends by itself, whatever the engine makes of it. */
+static bool view_expired(const struct manager *m, const struct item *item, struct view *v)
+{
+	char at[CLOCK_TEXT_SIZE];
+	uint64_t end;
+
+	if (item->engine.kind != ENGINE_CERTIFICATE || !v->subject)
+		return false;
+	end = certificate_end(m, &item->engine, v->subject);
+	if (!end || end > manager_now(m).wall)
+		return false;
+	clock_format(end, at);
+	say(v, VIEW_WAITING, "%s expired at %s: it is refused", v->subject->name, at);
+	hint_maker(&item->engine, v);
+	return true;
+}
+
 static void view_rest(const struct manager *m, const struct item *item, struct view *v)
 {
 	const struct engine_item *e = &item->engine;
-	bool is_password = e->kind == ENGINE_PASSWORD;
 
 	v->subject = engine_find_phase(e, ENGINE_CURRENT);
 	if (e->count == 0) {
-		say(v, VIEW_NONE, "%s",
-		    is_password ? "no credential was issued yet" : "there is no key yet");
-		hint(v, is_password ? "credential issue" : "dkim rotate", e->id);
+		say(v, VIEW_NONE, "%s", makers[e->kind].none);
+		hint_maker(e, v);
+	} else if (view_expired(m, item, v)) {
+		return;
 	} else if (e->is_due) {
-		say(v, VIEW_WAITING, "due; run rotatectl credential rotate %s", e->id);
-		hint(v, "credential rotate", e->id);
+		say(v, VIEW_WAITING, "due; run rotatectl %s %s", makers[e->kind].next, e->id);
+		hint_maker(e, v);
 	} else if (withdrawing(e)) {
 		v->subject = withdrawing(e);
 		view_leaving(m, v);
 	} else if (!v->subject) {
 		say(v, VIEW_WAITING, "no version is active");
-		hint(v, is_password ? "credential issue" : "dkim rotate", e->id);
+		hint_maker(e, v);
 	}
 }
 
@@ -188,7 +229,7 @@ void view_item(const struct manager *m, const struct item *item, struct view *re
 	} else if (v.subject && engine_kind_has_steps(e->kind)) {
 		view_coming_key(m, item, &v);
 	} else if (v.subject) {
-		view_staged_password(item, &v);
+		view_staged(item, &v);
 	} else {
 		view_rest(m, item, &v);
 	}
@@ -196,6 +237,11 @@ void view_item(const struct manager *m, const struct item *item, struct view *re
 		say(&v, v.state,
 		    "not configured: no file names it any more; it stays in force");
 	*ret = v;
+}
+
+bool view_is_unused(const struct item *item)
+{
+	return item->engine.kind == ENGINE_CERTIFICATE && item->engine.count == 0;
 }
 
 /* When the state began that is shown, as far as that is one moment. */

@@ -26,6 +26,8 @@ struct view {
 };
 
 void view_item(const struct manager *m, const struct item *item, struct view *ret);
+/* Nothing is amiss with a service that has no certificate: most have none. */
+bool view_is_unused(const struct item *item);
 const char *view_word(enum view_state state);
 
 /* Wall-clock times, 0 when there is none: the next rotation; when a version leaves. */
