@@ -226,6 +226,9 @@ static const struct operand {
 	{ "CERTIFICATE", is_certificate,
 	  "a certificate like billing.7, a serial number, or a service id with --all" },
 	{ "DOMAIN", text_is_domain, "a domain in lower case like example.com" },
+	{ "UPSTREAM", text_is_service_id,
+	  "the id of an upstream like ses: a-z, 0-9 and hyphens" },
+	{ "NAME", is_login, "the name of a version like ses.7" },
 	{ "SELECTOR", text_is_label, "a selector like r20261123" },
 };
 

@@ -90,7 +90,8 @@ static void describe(const struct change *c, struct entry *ret)
 	} else if (c->erased_count > 0) {
 		name_event(ret, kind, "destroyed", c->erased[0].version);
 	} else if (c->begun.type == ENGINE_ACTION_PUBLISH ||
-		   c->begun.type == ENGINE_ACTION_WITHDRAW) {
+		   c->begun.type == ENGINE_ACTION_WITHDRAW ||
+		   (c->begun.type == ENGINE_ACTION_CREATE && kind == ENGINE_UPSTREAM)) {
 		name_event(ret, kind, engine_action_word(c->begun.type), c->begun.version);
 	} else if (c->next.is_held && !c->item->engine.is_held) {
 		name_event(ret, kind, "held", 0);

@@ -60,6 +60,12 @@ static handler_fn *const handlers[WIRE_VERB_MAX_] = {
 	[WIRE_DKIM_SHOW] = verb_dkim_show,
 	[WIRE_DKIM_ROTATE] = verb_dkim_rotate,
 	[WIRE_DKIM_REVOKE] = verb_dkim_revoke,
+	[WIRE_UPSTREAM_LIST] = verb_upstream_list,
+	[WIRE_UPSTREAM_SHOW] = verb_upstream_show,
+	[WIRE_UPSTREAM_ROTATE] = verb_upstream_rotate,
+	[WIRE_UPSTREAM_SET] = verb_upstream_set,
+	[WIRE_UPSTREAM_TEST] = verb_upstream_test,
+	[WIRE_UPSTREAM_REVOKE] = verb_upstream_revoke,
 	[WIRE_DNS_CHECK] = verb_dns_check,
 	[WIRE_HOOK_TEST] = verb_hook_test,
 	[WIRE_AUDIT_SHOW] = verb_audit_show,
@@ -280,6 +286,7 @@ static void on_closed(struct peer *p)
 
 	forget_waiter(s->control->m, p);
 	verb_dns_forget(p);
+	verb_upstream_forget(p);
 	while (*at != s)
 		at = &(*at)->next;
 	*at = s->next;

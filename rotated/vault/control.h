@@ -53,6 +53,13 @@ must_check int request_require(struct request *req, enum keystore_tier tier);
 /* The domain that the request names; NULL with STATUS and the reply set. */
 struct item *request_find_domain(struct request *req, enum wire_status *status);
 
+/* The upstream that the request names, and of it the version, or without one the active; NULL
+ * with STATUS and the reply set. */
+struct item *request_find_upstream(struct request *req, enum wire_status *status);
+const struct engine_version *request_find_upstream_version(struct request *req,
+							   const struct item *item,
+							   enum wire_status *status);
+
 /* ITEM has moved, or could not (REPORT not NULL): whoever waits for its key is answered. */
 void control_item_moved(struct manager *m, struct item *item, const struct report *report);
 
@@ -89,6 +96,12 @@ HANDLER(verb_dkim_list);
 HANDLER(verb_dkim_show);
 HANDLER(verb_dkim_rotate);
 HANDLER(verb_dkim_revoke);
+HANDLER(verb_upstream_list);
+HANDLER(verb_upstream_show);
+HANDLER(verb_upstream_rotate);
+HANDLER(verb_upstream_set);
+HANDLER(verb_upstream_test);
+HANDLER(verb_upstream_revoke);
 HANDLER(verb_dns_check);
 HANDLER(verb_hook_test);
 HANDLER(verb_audit_show);
@@ -97,5 +110,6 @@ HANDLER(verb_audit_verify);
 
 /* Questions to the worker that PEER waits for have no asker any more (verbs_dns.c). */
 void verb_dns_forget(struct peer *peer);
+void verb_upstream_forget(struct peer *peer); /* (verbs_upstream_test.c) */
 
 #endif

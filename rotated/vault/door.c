@@ -7,6 +7,7 @@
 #include "rotated/vault/peer.h"
 #include "rotated/vault/server.h"
 #include "rotated/vault/store.h"
+#include "rotated/vault/upstream.h"
 #include "wire/verbs.h"
 
 enum { CONNECTIONS_MAX = 4 };
@@ -39,19 +40,26 @@ static void send_frame(struct peer *p, struct buf *f)
 	buf_release(f);
 }
 
-static void on_outbound(struct peer *p, const struct frame *f)
+static void on_outbound(struct door *d, struct peer *p, const struct frame *f)
 {
-	static const struct report report = { .what = "no upstream can be looked up yet" };
-	struct buf reply = BUF_INIT;
-	char id[64];
+	struct buf fields = BUF_INIT, reply = BUF_INIT;
+	struct report report = { 0 };
+	enum wire_status status;
+	char id[64], key[512];
 
 	if (frame_text(f, "id", id, sizeof(id)) < 0) {
 		peer_close(p);
 		return;
 	}
-	wire_begin_reply(&reply, WIRE_STATUS_AGAIN);
+	status = frame_text(f, "key", key, sizeof(key)) < 0
+			 ? WIRE_STATUS_NOTHING
+			 : outbound_answer(d->m, key, &fields, &report);
+	wire_begin_reply(&reply, status);
 	frame_put_text(&reply, "id", id);
-	frame_put_text(&reply, "message", report.what);
+	buf_append(&reply, fields.data, fields.len);
+	if (report.what[0])
+		frame_put_text(&reply, "message", report.what);
+	buf_release(&fields);
 	send_frame(p, &reply);
 }
 
@@ -67,7 +75,7 @@ static void on_frame(struct peer *p, const struct frame *f)
 		return;
 	}
 	if (verb == WIRE_DOOR_OUTBOUND) {
-		on_outbound(p, f);
+		on_outbound(d, p, f);
 		return;
 	}
 	if (d->peer && d->peer != p)

@@ -118,6 +118,8 @@ int items_add_configured(struct manager *m)
 		r = add_configured(m, ENGINE_PASSWORD, service->id);
 	for (size_t i = 0; r == 0 && i < m->config->n_domains; i++)
 		r = add_configured(m, ENGINE_DKIM, m->config->domains[i].name);
+	for (size_t i = 0; r == 0 && i < m->config->n_providers; i++)
+		r = add_configured(m, ENGINE_UPSTREAM, m->config->providers[i].id);
 	return r;
 }
 
@@ -148,7 +150,7 @@ void items_free(struct manager *m)
 bool item_is_configured(const struct manager *m, const struct item *item)
 {
 	if (item->engine.kind == ENGINE_UPSTREAM)
-		return false;
+		return config_provider_find(m->config, item->engine.id);
 	if (item->engine.kind == ENGINE_DKIM)
 		return config_domain_find(m->config, item->engine.id);
 	return services_find(m, item->engine.id);

@@ -98,6 +98,8 @@ static void write_counts(struct json *j, const struct manager *m)
 	json_put_number(j, "credentials", versions[ENGINE_PASSWORD]);
 	json_put_number(j, "domains", items[ENGINE_DKIM]);
 	json_put_number(j, "dkim_keys", versions[ENGINE_DKIM]);
+	json_put_number(j, "upstreams", items[ENGINE_UPSTREAM]);
+	json_put_number(j, "upstream_secrets", versions[ENGINE_UPSTREAM]);
 	json_put_object_end(j);
 }
 

@@ -42,7 +42,7 @@ void view_span(struct json *j, const char *key, uint64_t usec)
 
 /* ---- times ---- */
 
-static uint64_t after(const struct manager *m, uint64_t wait, uint64_t age)
+uint64_t view_after(const struct manager *m, uint64_t wait, uint64_t age)
 {
 	uint64_t left = wait > age ? wait - age : 0;
 
@@ -57,7 +57,7 @@ uint64_t view_next_rotation(const struct manager *m, const struct item *item)
 	if (!v || engine_find_phase(&item->engine, ENGINE_COMING))
 		return 0;
 	item->driver->policy(m, item, &policy);
-	return after(m, engine_due_age(&item->engine, &policy), v->age);
+	return view_after(m, engine_due_age(&item->engine, &policy), v->age);
 }
 
 uint64_t view_leaves(const struct manager *m, const struct item *item,
@@ -69,7 +69,7 @@ uint64_t view_leaves(const struct manager *m, const struct item *item,
 	if (v->state != ENGINE_RETIRING)
 		return 0;
 	item->driver->policy(m, item, &policy);
-	leaves = after(m, policy.overlap, v->age);
+	leaves = view_after(m, policy.overlap, v->age);
 	end = item->engine.kind == ENGINE_CERTIFICATE ? certificate_end(m, &item->engine, v)
 						      : 0;
 	return end && end < leaves ? end : leaves;
@@ -77,10 +77,7 @@ uint64_t view_leaves(const struct manager *m, const struct item *item,
 
 /* ---- state, reason, hint ---- */
 
-static void say(struct view *v, enum view_state state, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static void say(struct view *v, enum view_state state, const char *fmt, ...)
+void view_say(struct view *v, enum view_state state, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -90,9 +87,10 @@ static void say(struct view *v, enum view_state state, const char *fmt, ...)
 	va_end(ap);
 }
 
-static void hint(struct view *v, const char *command, const char *id)
+void view_hint(struct view *v, const char *command, const char *id)
 {
-	(void)snprintf(v->hint, sizeof(v->hint), "rotatectl %s %s", command, id); /* it fits */
+	(void)snprintf(v->hint, sizeof(v->hint), "rotatectl %s%s%s", command, id ? " " : "",
+		       id ? id : ""); /* it fits */
 }
 
 static void view_trouble(const struct manager *m, const struct item *item, struct view *v)
@@ -100,11 +98,11 @@ static void view_trouble(const struct manager *m, const struct item *item, struc
 	const struct engine_item *e = &item->engine;
 	const char *what = engine_outcome_meaning(e->trouble);
 
-	say(v, e->is_held ? VIEW_HELD : VIEW_FAILING, "%s%s%s", what, e->detail[0] ? ": " : "",
-	    e->detail);
+	view_say(v, e->is_held ? VIEW_HELD : VIEW_FAILING, "%s%s%s", what,
+		 e->detail[0] ? ": " : "", e->detail);
 	if (!e->is_held)
-		v->next_attempt = after(m, e->retry_in, 0);
-	hint(v, e->is_held ? "dkim rotate" : "dns check", e->id);
+		v->next_attempt = view_after(m, e->retry_in, 0);
+	view_hint(v, e->is_held ? "dkim rotate" : "dns check", e->id);
 }
 
 static void view_coming_key(const struct manager *m, const struct item *item, struct view *v)
@@ -114,16 +112,16 @@ static void view_coming_key(const struct manager *m, const struct item *item, st
 
 	item->driver->policy(m, item, &policy);
 	if (k->state == ENGINE_PLANNED && !policy.may_create) {
-		say(v, VIEW_WAITING, "the ISSUER tier is sealed: no key can be made");
+		view_say(v, VIEW_WAITING, "the ISSUER tier is sealed: no key can be made");
 		(void)snprintf(v->hint, sizeof(v->hint), "rotatectl unseal"); /* it fits */
 	} else if (k->state == ENGINE_VISIBLE) {
-		say(v, VIEW_WAITING, "every server answers the record; it soaks");
-		v->next_attempt = after(m, engine_soak(k, &policy), k->age);
+		view_say(v, VIEW_WAITING, "every server answers the record; it soaks");
+		v->next_attempt = view_after(m, engine_soak(k, &policy), k->age);
 	} else if (k->state != ENGINE_PLANNED && !policy.may_work) {
-		say(v, VIEW_WAITING, "rotated-worker is not connected");
+		view_say(v, VIEW_WAITING, "rotated-worker is not connected");
 		(void)snprintf(v->hint, sizeof(v->hint), "systemctl start rotated-worker");
 	} else {
-		say(v, VIEW_WORKING, "%s", engine_state_meaning(k->state));
+		view_say(v, VIEW_WORKING, "%s", engine_state_meaning(k->state));
 	}
 }
 
@@ -143,25 +141,25 @@ _Static_assert(ARRAY_SIZE(makers) == ENGINE_KIND_MAX_, "commands for every kind"
 
 static void hint_maker(const struct engine_item *e, struct view *v)
 {
-	hint(v,
-	     engine_find_phase(e, ENGINE_CURRENT) ? makers[e->kind].next
-						  : makers[e->kind].first,
-	     e->id);
+	view_hint(v,
+		  engine_find_phase(e, ENGINE_CURRENT) ? makers[e->kind].next
+						       : makers[e->kind].first,
+		  e->id);
 }
 
 static void view_staged(const struct item *item, struct view *v)
 {
-	say(v, VIEW_WAITING, "%s was issued, and nobody confirmed that it has the secret",
-	    v->subject->name);
+	view_say(v, VIEW_WAITING, "%s was issued, and nobody confirmed that it has the secret",
+		 v->subject->name);
 	hint_maker(&item->engine, v);
 }
 
 static void view_leaving(const struct manager *m, struct view *v)
 {
 	if (worker_is_connected(m->worker))
-		say(v, VIEW_WORKING, "%s", engine_state_meaning(v->subject->state));
+		view_say(v, VIEW_WORKING, "%s", engine_state_meaning(v->subject->state));
 	else
-		say(v, VIEW_WAITING, "rotated-worker is not connected");
+		view_say(v, VIEW_WAITING, "rotated-worker is not connected");
 }
 
 static const struct engine_version *withdrawing(const struct engine_item *e)
@@ -184,7 +182,7 @@ static bool view_expired(const struct manager *m, const struct item *item, struc
 	if (!end || end > manager_now(m).wall)
 		return false;
 	clock_format(end, at);
-	say(v, VIEW_WAITING, "%s expired at %s: it is refused", v->subject->name, at);
+	view_say(v, VIEW_WAITING, "%s expired at %s: it is refused", v->subject->name, at);
 	hint_maker(&item->engine, v);
 	return true;
 }
@@ -195,18 +193,19 @@ static void view_rest(const struct manager *m, const struct item *item, struct v
 
 	v->subject = engine_find_phase(e, ENGINE_CURRENT);
 	if (e->count == 0) {
-		say(v, VIEW_NONE, "%s", makers[e->kind].none);
+		view_say(v, VIEW_NONE, "%s", makers[e->kind].none);
 		hint_maker(e, v);
 	} else if (view_expired(m, item, v)) {
 		return;
 	} else if (e->is_due) {
-		say(v, VIEW_WAITING, "due; run rotatectl %s %s", makers[e->kind].next, e->id);
+		view_say(v, VIEW_WAITING, "due; run rotatectl %s %s", makers[e->kind].next,
+			 e->id);
 		hint_maker(e, v);
 	} else if (withdrawing(e)) {
 		v->subject = withdrawing(e);
 		view_leaving(m, v);
 	} else if (!v->subject) {
-		say(v, VIEW_WAITING, "no version is active");
+		view_say(v, VIEW_WAITING, "no version is active");
 		hint_maker(e, v);
 	}
 }
@@ -217,11 +216,13 @@ void view_item(const struct manager *m, const struct item *item, struct view *re
 	struct view v = { .state = VIEW_OK, .subject = engine_find_phase(e, ENGINE_COMING) };
 
 	if (item_is_disabled(m, e)) {
-		say(&v, VIEW_DISABLED, "%s",
-		    e->is_disabled ? "disabled by an operator"
-				   : "disabled by its configuration");
+		view_say(&v, VIEW_DISABLED, "%s",
+			 e->is_disabled ? "disabled by an operator"
+					: "disabled by its configuration");
 		if (e->is_disabled)
-			hint(&v, "service enable", e->id);
+			view_hint(&v, "service enable", e->id);
+	} else if (e->kind == ENGINE_UPSTREAM) {
+		view_upstream(m, item, &v);
 	} else if (e->failures > 0) {
 		if (!v.subject)
 			v.subject = withdrawing(e);
@@ -234,8 +235,8 @@ void view_item(const struct manager *m, const struct item *item, struct view *re
 		view_rest(m, item, &v);
 	}
 	if (!v.reason[0] && !item_is_configured(m, item))
-		say(&v, v.state,
-		    "not configured: no file names it any more; it stays in force");
+		view_say(&v, v.state,
+			 "not configured: no file names it any more; it stays in force");
 	*ret = v;
 }
 

@@ -35,6 +35,14 @@ uint64_t view_next_rotation(const struct manager *m, const struct item *item);
 uint64_t view_leaves(const struct manager *m, const struct item *item,
 		     const struct engine_version *v);
 
+/* For those who fill a view: `rotatectl COMMAND ID` is the hint (ID NULL: none), and WAIT less
+ * AGE from now on the wall clock, 0 for never. */
+void view_say(struct view *v, enum view_state state, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void view_hint(struct view *v, const char *command, const char *id);
+uint64_t view_after(const struct manager *m, uint64_t wait, uint64_t age);
+void view_upstream(const struct manager *m, const struct item *item, struct view *v);
+
 /* TEXT, or null when it is empty. */
 void view_text(struct json *j, const char *key, const char *text);
 

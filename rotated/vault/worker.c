@@ -8,6 +8,7 @@
 #include "rotated/vault/peer.h"
 #include "rotated/vault/schedule.h"
 #include "rotated/vault/server.h"
+#include "rotated/vault/upstream.h"
 
 enum { CONNECTIONS_MAX = 4, JOB_ID_SIZE = 24, SENT_MAX = 64 };
 
@@ -102,6 +103,9 @@ static int on_silence(sd_event_source *source, uint64_t usec, void *context)
 		.outcome = ENGINE_OUTCOME_LOST,
 		.detail = "the worker did not say in time how it ended",
 		.output = "",
+		.user = "",
+		.credential = "",
+		.credentials = "",
 	};
 	struct job *j = context;
 	struct worker *w = j->worker;
@@ -212,11 +216,66 @@ static char *field_string(const struct frame *f, const char *key)
 	return field ? strndup((const char *)field->data, field->len) : strdup("");
 }
 
+/* What a hook of ours made, as far as it can be used. The worker has read the words of a
+ * stranger: nothing but plain words gets past here. */
+struct gift {
+	char user[UPSTREAM_USER_SIZE];
+	char credential[UPSTREAM_CREDENTIAL_SIZE];
+	char *credentials;
+	struct secret *secret;
+};
+
+static bool take_word(const struct frame *f, const char *key, char *ret, size_t size)
+{
+	int r = frame_text(f, key, ret, size);
+
+	if (r == -ENOENT) {
+		ret[0] = '\0';
+		return true;
+	}
+	return r == 0 && upstream_is_word(ret, size - 1, strcmp(key, "user") == 0);
+}
+
+static bool take_gift(const struct frame *f, struct gift *ret)
+{
+	const struct frame_field *s = frame_find(f, "secret");
+
+	ret->credentials = field_string(f, "credentials");
+	if (s)
+		ret->secret = secret_new(s->data, s->len);
+	if (!take_word(f, "user", ret->user, sizeof(ret->user)) ||
+	    !take_word(f, "credential", ret->credential, sizeof(ret->credential)) ||
+	    !ret->credentials || (s && !ret->secret))
+		return false;
+	return !s ||
+	       (strlen(secret_string(ret->secret)) == secret_len(ret->secret) &&
+		upstream_is_word(secret_string(ret->secret), UPSTREAM_SECRET_MAX_, false));
+}
+
+static void give(const struct gift *g, struct worker_result *result)
+{
+	result->user = g->user;
+	result->credential = g->credential;
+	result->credentials = g->credentials ? g->credentials : "";
+	result->secret = g->secret;
+}
+
+static void gift_release(struct gift *g)
+{
+	free(g->credentials);
+	secret_free(g->secret);
+}
+
 static void on_done(struct worker *w, const struct frame *f)
 {
+	__attribute__((cleanup(gift_release))) struct gift gift = { .user = "" };
 	cleanup_free char *output = field_string(f, "output");
 	char id[JOB_ID_SIZE], word[32], detail[ENGINE_DETAIL_SIZE];
-	struct worker_result result = { .detail = detail, .output = output ? output : "" };
+	struct worker_result result = { .detail = detail,
+					.output = output ? output : "",
+					.user = "",
+					.credential = "",
+					.credentials = "" };
 	struct job *j;
 
 	if (frame_text(f, "id", id, sizeof(id)) < 0)
@@ -228,6 +287,10 @@ static void on_done(struct worker *w, const struct frame *f)
 	    engine_outcome_parse(word, &result.outcome) < 0 ||
 	    !worker_outcome_fits(j->verb, result.outcome))
 		result.outcome = ENGINE_OUTCOME_LOST;
+	if (j->verb == WIRE_JOB_UPSTREAM && !take_gift(f, &gift))
+		result.outcome = ENGINE_OUTCOME_CRASHED;
+	else
+		give(&gift, &result);
 	worker_detail(result.output, detail, sizeof(detail));
 	result.remembered = worker_ttl(result.output);
 	finish(take(w, j), &result);
@@ -258,6 +321,9 @@ static void on_closed(struct peer *p)
 		.is_gone = true,
 		.detail = "the worker went away",
 		.output = "",
+		.user = "",
+		.credential = "",
+		.credentials = "",
 	};
 	struct worker *w = peer_context(p);
 	struct job *jobs;

@@ -12,9 +12,14 @@
 
 struct worker_result {
 	enum engine_outcome outcome;
-	bool is_gone;	     /* with ENGINE_OUTCOME_LOST: it went away, and may be back soon */
-	const char *detail;  /* one line for people; "" for none */
-	const char *output;  /* JSON, as it came; "" for none */
+	bool is_gone;	    /* with ENGINE_OUTCOME_LOST: it went away, and may be back soon */
+	const char *detail; /* one line for people; "" for none */
+	const char *output; /* JSON, as it came; "" for none */
+	/* of Job.Upstream; "" and NULL for none; fit to be stored */
+	const char *user;
+	const char *credential;
+	const char *credentials; /* lines VERSION CREDENTIAL */
+	const struct secret *secret;
 	uint64_t remembered; /* the longest TTL that DNS showed, positive or negative; usec */
 };
 

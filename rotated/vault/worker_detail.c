@@ -88,16 +88,27 @@ uint64_t worker_ttl(const char *output)
 
 bool worker_outcome_fits(enum wire_verb verb, enum engine_outcome outcome)
 {
-	switch ((int)outcome) {
-	case ENGINE_OUTCOME_VISIBLE:
-	case ENGINE_OUTCOME_ABSENT:
-	case ENGINE_OUTCOME_DIFFERS:
-	case ENGINE_OUTCOME_PARTIAL:
-	case ENGINE_OUTCOME_UNREACHABLE:
-		return verb == WIRE_JOB_DNS;
-	case ENGINE_OUTCOME_LOST:
-		return false; /* ours to say */
-	default:
-		return verb == WIRE_JOB_HOOK;
-	}
+	enum { HOOK = 1, DNS = 2, SMTP = 4 };
+	static const unsigned fits[ENGINE_OUTCOME_MAX_] = {
+		[ENGINE_OUTCOME_OK] = HOOK,
+		[ENGINE_OUTCOME_PENDING] = HOOK,
+		[ENGINE_OUTCOME_TEMPORARY] = HOOK | SMTP,
+		[ENGINE_OUTCOME_DENIED] = HOOK,
+		[ENGINE_OUTCOME_CONFIG] = HOOK | SMTP,
+		[ENGINE_OUTCOME_UNKNOWN_VERB] = HOOK,
+		[ENGINE_OUTCOME_TIMEOUT] = HOOK | SMTP,
+		[ENGINE_OUTCOME_CRASHED] = HOOK,
+		[ENGINE_OUTCOME_LOST] = 0, /* ours to say */
+		[ENGINE_OUTCOME_VISIBLE] = DNS,
+		[ENGINE_OUTCOME_ABSENT] = DNS,
+		[ENGINE_OUTCOME_DIFFERS] = DNS,
+		[ENGINE_OUTCOME_PARTIAL] = DNS,
+		[ENGINE_OUTCOME_UNREACHABLE] = DNS | SMTP,
+		[ENGINE_OUTCOME_ACCEPTED] = SMTP,
+		[ENGINE_OUTCOME_REJECTED] = SMTP,
+	};
+
+	if (verb == WIRE_JOB_HOOK || verb == WIRE_JOB_UPSTREAM)
+		return fits[outcome] & HOOK;
+	return fits[outcome] & (verb == WIRE_JOB_SMTP ? SMTP : DNS);
 }
