@@ -32,14 +32,18 @@ static void show(struct map_slice s, char out[static SHOWN_SIZE])
 /* The answer when the index does not give one. R is from keystore_backend_fact(). */
 static void reply_trouble(struct door *d, int r, struct buf *out)
 {
+	const char *why = strerrordesc_np(-r);
 	char text[128];
 
 	if (r == -ENOKEY) {
 		reply_text(out, MAP_TEMP, "no keys yet: rotatectl unseal");
 		return;
 	}
-	(void)snprintf(text, sizeof(text), "the verifier index can not be read: %s",
-		       r == -EAGAIN ? "it is not built yet" : strerrordesc_np(-r));
+	if (r == -EAGAIN)
+		why = "it is not built yet";
+	else if (r == -EBADMSG)
+		why = "it is damaged, or not of these keys";
+	(void)snprintf(text, sizeof(text), "the verifier index can not be read: %s", why);
 	door_complain(d, "%s", text);
 	reply_text(out, MAP_TEMP, text);
 }

@@ -7,8 +7,10 @@
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/refusals.h"
 
 struct server {
 	struct server_options options;
@@ -17,6 +19,7 @@ struct server {
 	char *path;
 	sd_event_source *io;
 	unsigned connections;
+	struct refusals refusals; /* anybody may knock at a socket of mode 0666 */
 };
 
 /* The socket that systemd passed under NAME; -1 when there is none. */
@@ -53,20 +56,35 @@ static int make_socket(const char *path, mode_t mode)
 	return socket_listen(path, SOCK_SEQPACKET, mode);
 }
 
+/* A knocking stranger must not fill the log. */
+static bool may_complain(struct server *s)
+{
+	uint64_t held_back;
+
+	if (!refusals_allow(&s->refusals, clock_monotonic(), &held_back))
+		return false;
+	if (held_back)
+		log_warning("%s socket: %ju more warnings were not logged", s->options.name,
+			    (uintmax_t)held_back);
+	return true;
+}
+
 static void admit(struct server *s, int fd)
 {
-	struct socket_peer peer;
+	struct socket_peer peer = { .uid = (uid_t)-1 };
 
 	if (socket_peer(fd, &peer) < 0 || (peer.uid != 0 && peer.uid != geteuid() &&
 					   !s->options.is_allowed(s->options.context, &peer))) {
-		log_warning("%s socket: pid %d of uid %u may not connect", s->options.name,
-			    (int)peer.pid, (unsigned)peer.uid);
+		if (may_complain(s))
+			log_warning("%s socket: pid %d of uid %u may not connect",
+				    s->options.name, (int)peer.pid, (unsigned)peer.uid);
 		closep(&fd);
 		return;
 	}
 	if (s->connections >= s->options.connections_max) {
-		log_warning("%s socket: more than %u connections", s->options.name,
-			    s->options.connections_max);
+		if (may_complain(s))
+			log_warning("%s socket: more than %u connections", s->options.name,
+				    s->options.connections_max);
 		closep(&fd);
 		return;
 	}
@@ -96,6 +114,7 @@ int server_new(const struct server_options *options, struct server **ret, struct
 	if (!s)
 		return -ENOMEM;
 	s->options = *options;
+	s->refusals = refusals_init(clock_monotonic());
 	s->path = strdup(options->path);
 	s->fd = inherited(options->name);
 	if (s->fd >= 0 && fcntl(s->fd, F_SETFL, O_NONBLOCK) < 0)

@@ -3,6 +3,7 @@
  * Any bytes as queries of Postfix's tables, as they may trickle in: every shorter prefix of a
  * query must ask for more, what was parsed must lie inside, and a reply must be a netstring.
  */
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 

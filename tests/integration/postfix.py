@@ -127,7 +127,7 @@ def make_certificate(folder):
 class Postfix:
     """Its queue is ROOT/var/spool/postfix, so that the door's default paths fit."""
 
-    def __init__(self, root, plugin, timeout_ms=1000):
+    def __init__(self, root, plugin, timeout_ms=1000, more=""):
         self.root = root
         self.port = harness.free_port()
         self.stock_port = harness.free_port()
@@ -144,7 +144,8 @@ class Postfix:
             "base": root.path, "conf": self.conf, "plugins": root.join("postfix/plugins"),
             "port": self.port, "stock_port": self.stock_port, "timeout_ms": timeout_ms,
         }
-        for name, text in (("main.cf", MAIN_CF), ("master.cf", MASTER_CF),
+        main_cf = MAIN_CF + more  # of two lines for one parameter, the last one counts
+        for name, text in (("main.cf", main_cf), ("master.cf", MASTER_CF),
                            ("sasl/smtpd.conf", SMTPD_CONF), ("sasl/stock.conf", STOCK_CONF)):
             root.write(f"postfix/conf/{name}", text.format(**names))
 

@@ -113,8 +113,8 @@ def usable(paths, flags):
     return found
 
 
-def connects(path):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+def connects(path, kind=socket.SOCK_SEQPACKET):
+    with socket.socket(socket.AF_UNIX, kind) as s:
         with contextlib.suppress(OSError):
             s.connect(path)
             return True
@@ -217,9 +217,10 @@ def check_sockets(m):
         path = m.join("run/rotated", name)
         got = {user for user in (DOOR, WORKER, SMTPD, STRANGER) if as_user(user, connects, path)}
         results.equal(got, wanted, f"the {name} socket opens for whom it is meant")
-    path = m.join("var/spool/postfix/private/rotated-auth")
-    got = {user for user in (WORKER, SMTPD, STRANGER) if as_user(user, connects, path)}
-    results.equal(got, {SMTPD}, "smtpd alone passes through private/")
+    for name, kind in (("auth", socket.SOCK_SEQPACKET), ("map", socket.SOCK_STREAM)):
+        path = m.join("var/spool/postfix/private/rotated-" + name)
+        got = {user for user in (WORKER, SMTPD, STRANGER) if as_user(user, connects, path, kind)}
+        results.equal(got, {SMTPD}, f"smtpd alone passes through private/ to {name}")
 
 
 def check_login(m, credential, sentence):

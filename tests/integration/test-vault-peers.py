@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The vault as its door and its worker meet it; both are played by this test."""
 
+import contextlib
 import json
 import os
 import socket
@@ -27,11 +28,11 @@ results = harness.Results()
 class Peer:
     """A connection to one of the vault's sockets, after its greeting."""
 
-    def __init__(self, root, name, hello):
+    def __init__(self, root, name, hello, *more):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(harness.PATIENCE)
         self.socket.connect(root.join("run/rotated", name))
-        self.send([("verb", hello)])
+        self.send([("verb", hello), *more])
         self.answer = self.receive()
 
     def __enter__(self):
@@ -66,8 +67,8 @@ class Peer:
                    ("output", output)])
 
 
-def door(root):
-    return Peer(root, "door", "Door.Hello")
+def door(root, *more):
+    return Peer(root, "door", "Door.Hello", *more)
 
 
 def worker(root):
@@ -117,6 +118,11 @@ def sealed_while_the_door_was_away(root, vault):
     with door(root) as d:
         results.check("keys" not in d.answer and has_no_more(root, d),
                       "a vault that only was restarted leaves the door its keys")
+        results.equal(get(root, "status")["door"]["has_keys"], False,
+                      "status shows a door without keys")
+    with door(root, ("has_keys", "1")) as d:
+        results.equal(get(root, "status")["door"]["has_keys"], True,
+                      "status shows a door that says it has keys from before")
         root.ctl("seal")
         with results.case("sealing a vault that was sealed since it started reaches the door"):
             d.expect("Door.Sealed")
@@ -124,6 +130,37 @@ def sealed_while_the_door_was_away(root, vault):
                   "sealing it once more is nothing to do")
     root.unseal()
     return vault
+
+
+NOBODY = 65534
+
+
+def knock(path, times):
+    """Connects TIMES times and is turned away as often."""
+    for _ in range(times):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+            s.settimeout(harness.PATIENCE)
+            s.connect(path)
+            with contextlib.suppress(ConnectionError):
+                s.recv(1)
+
+
+def a_stranger_knocks(root, vault):
+    """Sockets that the vault made are open to everybody; it looks at who comes."""
+    if os.geteuid() != 0:
+        return
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            knock(root.join("run/rotated/door"), 2000)
+            os._exit(0)
+        os._exit(1)
+    results.equal(os.waitpid(child, 0)[1], 0, "a stranger may knock at the door socket")
+    lines = vault.log().count("may not connect")
+    results.check(0 < lines < 1000, "who knocks all day does not fill the log", lines)
 
 
 def soak_is_as_dns_says(root):
@@ -273,6 +310,7 @@ def main():
         hostile_worker(root)
         sealed_while_keys_are_made(root)
         silent_client(root)
+        a_stranger_knocks(root, vault)
         results.equal(vault.stop(), 0, "the vault ends cleanly")
         results.check("ERROR: AddressSanitizer" not in vault.log() and
                       "runtime error" not in vault.log(), "no sanitizer complained", vault.log())
