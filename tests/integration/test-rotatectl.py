@@ -191,13 +191,14 @@ OPERANDS = {"SERVICE": "billing", "LOGIN": "billing.3", "CERTIFICATE": "billing.
 def verbs():
     """(words, options) of every row of cli/verbs.def, its operands filled in."""
     text = open(os.path.join(harness.SOURCE, "cli/verbs.def"), encoding="utf-8").read()
-    for noun, verb, operands, options in re.findall(r'^VERB\(\w+, "(.*?)", "(.*?)", "(.*?)", "(.*?)"', text, re.M):
+    for noun, verb, operands, options in re.findall(
+            r'^VERB\(\w+, "(.*?)", "(.*?)", "(.*?)",\s+"(.*?)"', text, re.M):
         yield f"{noun} {verb}".split() + [OPERANDS[o.strip("[]")] for o in operands.split()], options.split()
 
 
 def without_a_vault(results, root):
     for words, _ in verbs():
-        if words == ["check"]:
+        if words == ["check"] or words[0] == "setup":  # neither needs a vault
             continue
         with results.case(f"{' '.join(words)} without a vault: try again, in JSON too"):
             done = root.ctl("--json", *words, stdin=harness.PASSPHRASE, check=False)
