@@ -185,7 +185,8 @@ def credential_verbs(results, root):
     results.check("rtd1_" not in done.stderr, "and is not in the error", done.stderr)
 
 
-OPERANDS = {"SERVICE": "billing", "LOGIN": "billing.3", "CERTIFICATE": "billing.3", "DOMAIN": "example.com", "SELECTOR": "r20260101"}
+OPERANDS = {"SERVICE": "billing", "LOGIN": "billing.3", "CERTIFICATE": "billing.3", "DOMAIN": "example.com", "SELECTOR": "r20260101",
+            "UPSTREAM": "ses", "NAME": "ses.1"}
 
 
 def verbs():
