@@ -23,11 +23,19 @@ static const struct config_upstream *settings(const struct manager *m, const cha
 	return p ? &p->upstream : NULL;
 }
 
+/* The same, or the defaults when no file names the account any more. */
+static const struct config_upstream *in_force(const struct manager *m, const char *id)
+{
+	const struct config_upstream *own = settings(m, id);
+
+	return own ? own : &m->config->upstream;
+}
+
 /* An account that no file names any more has no server and no hook: nothing can be done. */
 static void policy(const struct manager *m, const struct item *item, struct engine_policy *ret)
 {
 	const struct config_upstream *own = settings(m, item->engine.id);
-	const struct config_upstream *u = own ? own : &m->config->upstream;
+	const struct config_upstream *u = in_force(m, item->engine.id);
 	bool may_work =
 		own && store_is_open(m, KEYSTORE_ISSUER) && worker_is_connected(m->worker);
 	bool has_hook = own && own->hook[0];
@@ -82,7 +90,7 @@ static void write_payload(const struct manager *m, const struct engine_item *ite
 	json_put_string(&j, "upstream", item->id);
 	json_put_number(&j, "version", call->version->version);
 	json_put_string(&j, "name", call->version->name);
-	json_put_string(&j, "server", settings(m, item->id)->server);
+	json_put_string(&j, "server", in_force(m, item->id)->server);
 	write_known(m, item, &j);
 	if (call->public)
 		json_put_string(&j, "user", call->public->user);
@@ -140,7 +148,7 @@ static int submit(struct errand *e, enum wire_verb verb, const struct buf *field
 	struct worker_request request = {
 		.verb = verb,
 		.zone = e->item->engine.id,
-		.timeout = settings(e->m, e->item->engine.id)->timeout,
+		.timeout = in_force(e->m, e->item->engine.id)->timeout,
 		.fields = fields,
 		.done = done,
 		.context = e,
