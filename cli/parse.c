@@ -229,6 +229,7 @@ static const struct operand {
 	{ "UPSTREAM", text_is_service_id,
 	  "the id of an upstream like ses: a-z, 0-9 and hyphens" },
 	{ "NAME", is_login, "the name of a version like ses.7" },
+	{ "HELD", text_is_label, "the name of what is held, from ldap status" },
 	{ "SELECTOR", text_is_label, "a selector like r20261123" },
 };
 

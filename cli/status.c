@@ -70,6 +70,21 @@ static void show_counts(FILE *out, const json_t *counts)
 	(void)fputc('\n', out);
 }
 
+static void show_directory(FILE *out, const json_t *ldap)
+{
+	char cell[PRINT_CELL_SIZE];
+
+	if (!json_is_object(ldap))
+		return;
+	(void)fprintf(out, "directory %s, ", print_cell(ldap, "state", cell));
+	show_count(out, ldap, "services", "service");
+	if (json_is_integer(json_object_get(ldap, "age")))
+		(void)fprintf(out, ", as of %s ago", print_span(ldap, "age", cell));
+	print_if(out, ldap, "error", ": ", "");
+	print_if(out, ldap, "next_attempt", "; next at ", "");
+	(void)fputc('\n', out);
+}
+
 static void show_item(FILE *out, const json_t *item)
 {
 	char cell[PRINT_CELL_SIZE];
@@ -128,6 +143,7 @@ static void show_status(FILE *out, const json_t *json)
 	print_if(out, audit, "detail", ": ", "");
 	(void)fputc('\n', out);
 	show_counts(out, json_object_get(json, "counts"));
+	show_directory(out, json_object_get(json, "ldap"));
 	show_each(out, json_object_get(json, "alarms"),
 		  "What needs you, worst first:", show_alarm);
 	show_each(out, json_object_get(json, "items"),

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "rotated/vault/ldap.h"
 #include "rotated/vault/peer.h"
 #include "rotated/vault/server.h"
 #include "rotated/vault/store.h"
@@ -68,6 +69,10 @@ static handler_fn *const handlers[WIRE_VERB_MAX_] = {
 	[WIRE_UPSTREAM_REVOKE] = verb_upstream_revoke,
 	[WIRE_DNS_CHECK] = verb_dns_check,
 	[WIRE_HOOK_TEST] = verb_hook_test,
+	[WIRE_LDAP_STATUS] = verb_ldap_status,
+	[WIRE_LDAP_SYNC] = verb_ldap_sync,
+	[WIRE_LDAP_APPROVE] = verb_ldap_approve,
+	[WIRE_LDAP_SECRET] = verb_ldap_secret,
 	[WIRE_AUDIT_SHOW] = verb_audit_show,
 	[WIRE_AUDIT_VERIFY] = verb_audit_verify,
 };
@@ -287,6 +292,7 @@ static void on_closed(struct peer *p)
 	forget_waiter(s->control->m, p);
 	verb_dns_forget(p);
 	verb_upstream_forget(p);
+	ldap_forget(s->control->m->ldap, p);
 	while (*at != s)
 		at = &(*at)->next;
 	*at = s->next;

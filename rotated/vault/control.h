@@ -104,6 +104,10 @@ HANDLER(verb_upstream_test);
 HANDLER(verb_upstream_revoke);
 HANDLER(verb_dns_check);
 HANDLER(verb_hook_test);
+HANDLER(verb_ldap_status);
+HANDLER(verb_ldap_sync);
+HANDLER(verb_ldap_approve);
+HANDLER(verb_ldap_secret);
 HANDLER(verb_audit_show);
 HANDLER(verb_audit_verify);
 #undef HANDLER

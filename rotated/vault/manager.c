@@ -12,6 +12,7 @@
 #include "rotated/vault/facts.h"
 #include "rotated/vault/items.h"
 #include "rotated/vault/keygen.h"
+#include "rotated/vault/ldap.h"
 #include "rotated/vault/schedule.h"
 #include "rotated/vault/store.h"
 #include "rotated/vault/worker.h"
@@ -80,6 +81,7 @@ void manager_reload(struct manager *m)
 		config_free(m->config);
 		m->config = fresh;
 		alarm_clear(m, ALARM_CONFIG);
+		ldap_reload(m->ldap);
 		config_summary(fresh, summary);
 		log_notice("the configuration was taken over: %s", summary);
 		if (facts_refresh(m, &report) < 0)
@@ -144,6 +146,8 @@ static int set_up(struct manager *m, struct report *report)
 		r = schedule_init(m);
 	if (r >= 0)
 		r = keygen_new(m, &m->keygen);
+	if (r >= 0)
+		r = ldap_new(m, &m->ldap);
 	if (r < 0)
 		return report_set(report, r, "the event loop can not be set up: %s",
 				  strerror(-r));
@@ -203,6 +207,7 @@ void manager_free(struct manager *m)
 	worker_free(m->worker);
 	door_free(m->door);
 	keygen_free(m->keygen);
+	ldap_free(m->ldap);
 	keystore_close(m->keystore);
 	schedule_release(m);
 	sd_event_unref(m->event);

@@ -21,6 +21,7 @@ struct door;
 struct driver;
 struct facts;
 struct keygen;
+struct ldap;
 struct peer;
 struct worker;
 
@@ -68,6 +69,7 @@ struct manager {
 	struct door *door;
 	struct worker *worker;
 	struct keygen *keygen;
+	struct ldap *ldap;
 	sd_event_source *wake;
 	uint64_t probe_at; /* when to see if the disk takes something again; 0: it does */
 	sd_event_source *clock_watch;

@@ -15,6 +15,7 @@
 #include "rotated/vault/facts.h"
 #include "rotated/vault/items.h"
 #include "rotated/vault/keygen.h"
+#include "rotated/vault/ldap.h"
 #include "rotated/vault/schedule.h"
 #include "rotated/vault/worker.h"
 
@@ -124,6 +125,7 @@ static int open_audit(struct manager *m, struct report *report)
 static void close_all(struct manager *m)
 {
 	items_free(m);
+	ldap_close(m->ldap);
 	facts_free(steal_ptr(m->facts));
 	index_writer_close(steal_ptr(m->index));
 	audit_close(steal_ptr(m->audit));
@@ -133,6 +135,8 @@ static int open_all(struct manager *m, struct report *report)
 {
 	int r = open_audit(m, report);
 
+	if (r == 0)
+		r = ldap_open(m->ldap, report);
 	if (r == 0)
 		r = items_load(m, report);
 	if (r == 0)
@@ -165,6 +169,7 @@ int store_unsealed(struct manager *m, struct report *report)
 	alarm_clear(m, ALARM_UNSEAL);
 	alarm_clear(m, ALARM_INDEX);
 	manager_notify(m);
+	ldap_wake(m->ldap); /* the tier that has its password may have come */
 	schedule_settle_all(m);
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include "rotated/vault/door.h"
 #include "rotated/vault/driver.h"
 #include "rotated/vault/items.h"
+#include "rotated/vault/ldap.h"
 #include "rotated/vault/store.h"
 #include "rotated/vault/view.h"
 #include "rotated/vault/worker.h"
@@ -220,6 +221,11 @@ static void tell_alarm(void *context, const char *what, const char *hint)
 	write_alarm(context, what, hint);
 }
 
+static void write_ldap_alarm(void *context, const struct report *report)
+{
+	write_alarm(context, report->what, report->hint);
+}
+
 static void write_alarms(struct json *j, const struct manager *m)
 {
 	struct report health = { 0 };
@@ -235,6 +241,7 @@ static void write_alarms(struct json *j, const struct manager *m)
 		write_alarm(j, audit_alarm(m->audit), "rotatectl audit verify");
 	write_sealed_alarms(j, m);
 	write_peer_alarms(j, m);
+	ldap_alarms(m->ldap, write_ldap_alarm, j);
 	write_trouble_alarms(j, m);
 	certificate_alarms(m, tell_alarm, j);
 	json_put_array_end(j);
@@ -254,6 +261,8 @@ enum wire_status verb_status_get(struct request *req)
 	write_peers(&j, m);
 	write_audit(&j, m);
 	write_counts(&j, m);
+	if (m->config->ldap.uri.n > 0)
+		ldap_write_status(m->ldap, &j, false);
 	write_items(&j, m);
 	write_alarms(&j, m);
 	json_put_object_end(&j);

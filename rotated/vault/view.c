@@ -8,6 +8,7 @@
 #include "rotated/vault/certificate_view.h"
 #include "rotated/vault/driver.h"
 #include "rotated/vault/items.h"
+#include "rotated/vault/ldap.h"
 #include "rotated/vault/store.h"
 #include "rotated/vault/worker.h"
 
@@ -212,10 +213,19 @@ static void view_rest(const struct manager *m, const struct item *item, struct v
 
 void view_item(const struct manager *m, const struct item *item, struct view *ret)
 {
+	char span[SPAN_TEXT_SIZE];
+	uint64_t left;
 	const struct engine_item *e = &item->engine;
 	struct view v = { .state = VIEW_OK, .subject = engine_find_phase(e, ENGINE_COMING) };
 
-	if (item_is_disabled(m, e)) {
+	if (!engine_kind_has_steps(e->kind) && !e->is_disabled &&
+	    ldap_is_gone(m->ldap, e->id, &left)) {
+		text_from_span(left / USEC_PER_SEC * USEC_PER_SEC, span);
+		view_say(&v, VIEW_DISABLED,
+			 "the directory does not name it any more; its credentials are erased "
+			 "in %s",
+			 span);
+	} else if (item_is_disabled(m, e)) {
 		view_say(&v, VIEW_DISABLED, "%s",
 			 e->is_disabled ? "disabled by an operator"
 					: "disabled by its configuration");

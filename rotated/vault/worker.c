@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "rotated/vault/ldap.h"
 #include "rotated/vault/peer.h"
 #include "rotated/vault/schedule.h"
 #include "rotated/vault/server.h"
@@ -25,6 +26,7 @@ struct job {
 	struct buf frame;
 	bool is_sent;
 	sd_event_source *timer;
+	worker_sync_fn *sync;
 	worker_done_fn *done;
 	void *context;
 };
@@ -106,6 +108,7 @@ static int on_silence(sd_event_source *source, uint64_t usec, void *context)
 		.user = "",
 		.credential = "",
 		.credentials = "",
+		.word = "",
 	};
 	struct job *j = context;
 	struct worker *w = j->worker;
@@ -166,6 +169,7 @@ int worker_submit(struct worker *w, const struct worker_request *request)
 	j->worker = w;
 	j->verb = request->verb;
 	j->timeout = request->timeout;
+	j->sync = request->sync;
 	j->done = request->done;
 	j->context = request->context;
 	(void)snprintf(j->id, sizeof(j->id), "%ju", (uintmax_t)++w->last_id); /* it fits */
@@ -206,6 +210,7 @@ static void on_hello(struct worker *w, struct peer *p)
 	if (frame_end(&reply) == 0)
 		peer_send(p, &reply);
 	log_info("the worker is connected");
+	ldap_wake(w->m->ldap);
 	schedule_settle_all(w->m);
 }
 
@@ -273,6 +278,7 @@ static void on_done(struct worker *w, const struct frame *f)
 	char id[JOB_ID_SIZE], word[32], detail[ENGINE_DETAIL_SIZE];
 	struct worker_result result = { .detail = detail,
 					.output = output ? output : "",
+					.word = word,
 					.user = "",
 					.credential = "",
 					.credentials = "" };
@@ -283,8 +289,9 @@ static void on_done(struct worker *w, const struct frame *f)
 	j = find(w, id);
 	if (!j)
 		return; /* given up already */
-	if (frame_text(f, "result", word, sizeof(word)) < 0 ||
-	    engine_outcome_parse(word, &result.outcome) < 0 ||
+	if (frame_text(f, "result", word, sizeof(word)) < 0)
+		word[0] = '\0';
+	if (engine_outcome_parse(word, &result.outcome) < 0 ||
 	    !worker_outcome_fits(j->verb, result.outcome))
 		result.outcome = ENGINE_OUTCOME_LOST;
 	if (j->verb == WIRE_JOB_UPSTREAM && !take_gift(f, &gift))
@@ -297,19 +304,41 @@ static void on_done(struct worker *w, const struct frame *f)
 	pump(w);
 }
 
+static void on_sync(struct worker *w, const struct frame *f)
+{
+	static const struct report refused = { .what = "nobody waits for that" };
+	cleanup_buf struct buf reply = BUF_INIT;
+	char id[JOB_ID_SIZE];
+	struct job *j = NULL;
+	int r;
+
+	if (frame_text(f, "id", id, sizeof(id)) == 0)
+		j = find(w, id);
+	if (j && j->sync && j->sync(j->context, f) >= 0) {
+		wire_begin_reply(&reply, WIRE_STATUS_OK);
+		r = frame_end(&reply);
+	} else {
+		r = wire_reply_report(&reply, WIRE_STATUS_REFUSED, &refused);
+	}
+	if (r == 0)
+		peer_send(w->peer, &reply);
+}
+
 static void on_frame(struct peer *p, const struct frame *f)
 {
 	struct worker *w = peer_context(p);
 	enum wire_verb verb;
 
 	if (wire_check_request(f, WIRE_WORKER, &verb) < 0 ||
-	    (verb == WIRE_WORKER_DONE && p != w->peer)) {
+	    (verb != WIRE_WORKER_HELLO && p != w->peer)) {
 		log_warning("the worker sent a frame that it may not send");
 		peer_close(p);
 		return;
 	}
 	if (verb == WIRE_WORKER_HELLO)
 		on_hello(w, p);
+	else if (verb == WIRE_WORKER_SYNC)
+		on_sync(w, f);
 	else
 		on_done(w, f);
 }
@@ -324,6 +353,7 @@ static void on_closed(struct peer *p)
 		.user = "",
 		.credential = "",
 		.credentials = "",
+		.word = "",
 	};
 	struct worker *w = peer_context(p);
 	struct job *jobs;

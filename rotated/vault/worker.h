@@ -12,6 +12,7 @@
 
 struct worker_result {
 	enum engine_outcome outcome;
+	const char *word;   /* the result as the worker called it; "" when it did not say */
 	bool is_gone;	    /* with ENGINE_OUTCOME_LOST: it went away, and may be back soon */
 	const char *detail; /* one line for people; "" for none */
 	const char *output; /* JSON, as it came; "" for none */
@@ -27,11 +28,17 @@ struct worker_result {
  * any more, only release CONTEXT. */
 typedef void worker_done_fn(void *context, const struct worker_result *result);
 
+/* A Worker.Sync of the job, from within which no job may be submitted or cancelled. Below 0
+ * refuses it, and the worker ends the job. */
+struct frame;
+typedef int worker_sync_fn(void *context, const struct frame *f);
+
 struct worker_request {
-	enum wire_verb verb; /* WIRE_JOB_HOOK or WIRE_JOB_DNS */
+	enum wire_verb verb; /* one of WIRE_JOB_* */
 	const char *zone;
 	uint64_t timeout;	  /* microseconds; of the job itself */
 	const struct buf *fields; /* frame_put() ones, besides id, zone and timeout */
+	worker_sync_fn *sync;	  /* NULL: the job sends none */
 	worker_done_fn *done;
 	void *context;
 };
