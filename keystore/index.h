@@ -62,6 +62,14 @@ must_check int index_get(struct index_reader *r, const char *login, struct verif
 must_check int index_get_fact(struct index_reader *r, const struct index_key *key, uint8_t *ret,
 			      size_t size, size_t *ret_len);
 
+/*
+ * What is looked up from here to index_snapshot_end() is of one state of the index, which saves
+ * work too. Keep it short: no page of that state is used again meanwhile. Errors as
+ * index_get(), less -ENOENT; then nothing was begun.
+ */
+must_check int index_snapshot_begin(struct index_reader *r);
+void index_snapshot_end(struct index_reader *r);
+
 /* The store transaction that the index reflects. Errors as index_get(), less -ENOENT. */
 must_check int index_reader_txid(struct index_reader *r, uint64_t *ret);
 

@@ -17,7 +17,9 @@ struct index_reader {
 	MDB_txn *txn; /* reset between lookups: an idle one would hold old pages for ever */
 	MDB_dbi meta;
 	MDB_dbi tables[2];
-	dev_t dev; /* which file is mapped */
+	bool is_held;		/* in a snapshot, */
+	struct index_meta held; /* which has this META */
+	dev_t dev;		/* which file is mapped */
 	ino_t ino;
 };
 
@@ -142,9 +144,9 @@ static int ensure_db(struct index_reader *r)
 static int begin(struct index_reader *r)
 {
 	int rc;
-	int n = ensure_db(r);
+	int n = r->is_held ? 0 : ensure_db(r);
 
-	if (n < 0)
+	if (n < 0 || r->is_held)
 		return n;
 	rc = mdb_txn_renew(r->txn);
 	if (rc == MDB_MAP_RESIZED) { /* the vault has grown the map */
@@ -155,12 +157,23 @@ static int begin(struct index_reader *r)
 	return db_error(rc);
 }
 
+static void end(struct index_reader *r)
+{
+	if (!r->is_held)
+		mdb_txn_reset(r->txn);
+}
+
 static int read_meta(struct index_reader *r, struct index_meta *ret)
 {
 	MDB_val key = db_val(SPAN_STRING("META"));
 	MDB_val value;
-	int n = db_error(mdb_get(r->txn, r->meta, &key, &value));
+	int n;
 
+	if (r->is_held) {
+		*ret = r->held;
+		return 0;
+	}
+	n = db_error(mdb_get(r->txn, r->meta, &key, &value));
 	if (n == 0)
 		n = index_meta_open(r->keys, db_span(&value), ret);
 	if (n < 0)
@@ -219,7 +232,7 @@ int index_get(struct index_reader *r, const char *login, struct verifier_entry *
 	n = lookup(r, hash, &value);
 	if (n == 0)
 		n = index_entry_open(r->keys, hash, db_span(&value), ret);
-	mdb_txn_reset(r->txn);
+	end(r);
 	if (n == -ENOENT)
 		work_as_if_found(r->keys, hash);
 	return n;
@@ -243,7 +256,7 @@ int index_get_fact(struct index_reader *r, const struct index_key *key, uint8_t 
 	n = lookup(r, place.hash, &value);
 	if (n == 0)
 		n = index_fact_open(r->keys, &place, db_span(&value), body, &len);
-	mdb_txn_reset(r->txn);
+	end(r);
 	if (n < 0)
 		return n;
 	if (len > size)
@@ -261,8 +274,29 @@ int index_reader_txid(struct index_reader *r, uint64_t *ret)
 	if (n < 0)
 		return n;
 	n = read_meta(r, &meta);
-	mdb_txn_reset(r->txn);
+	end(r);
 	if (n == 0)
 		*ret = meta.txid;
 	return n;
+}
+
+int index_snapshot_begin(struct index_reader *r)
+{
+	int n = begin(r);
+
+	if (n < 0)
+		return n;
+	n = read_meta(r, &r->held);
+	if (n < 0) {
+		end(r);
+		return n;
+	}
+	r->is_held = true;
+	return 0;
+}
+
+void index_snapshot_end(struct index_reader *r)
+{
+	r->is_held = false;
+	end(r);
 }

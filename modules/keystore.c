@@ -78,6 +78,16 @@ int keystore_backend_fact(struct keystore_backend *b, const struct index_key *ke
 	return b->keys ? index_get_fact(b->reader, key, ret, size, ret_len) : -ENOKEY;
 }
 
+int keystore_backend_snapshot_begin(struct keystore_backend *b)
+{
+	return b->keys ? index_snapshot_begin(b->reader) : -ENOKEY;
+}
+
+void keystore_backend_snapshot_end(struct keystore_backend *b)
+{
+	index_snapshot_end(b->reader);
+}
+
 /* The entry of LOGIN, or the decoy that stands for it. NOTFOUND or UNAVAIL, or OK when it is
  * real. The decoy is made in every case and only here, so that no login costs more than
  * another. */

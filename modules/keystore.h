@@ -29,6 +29,9 @@ void keystore_backend_drop_keys(struct keystore_backend *b);
 struct index_key;
 must_check int keystore_backend_fact(struct keystore_backend *b, const struct index_key *key,
 				     uint8_t *ret, size_t size, size_t *ret_len);
+/* A snapshot as index_snapshot_begin()'s, for facts that are looked up together. -ENOKEY. */
+must_check int keystore_backend_snapshot_begin(struct keystore_backend *b);
+void keystore_backend_snapshot_end(struct keystore_backend *b);
 bool keystore_backend_has_keys(const struct keystore_backend *b);
 
 #endif

@@ -332,11 +332,36 @@ void map_outbound_reply(struct door *d, const struct outbound_answer *a, struct 
 static const struct {
 	const char *name;
 	int (*answer)(struct door *d, struct map_slice key, void *waiter, struct buf *out);
+	bool is_in_index;
 } maps[] = {
-	{ "ccert", ccert },
-	{ "outbound", outbound },
-	{ "senders", senders },
+	{ "ccert", ccert, true },
+	{ "outbound", outbound, false },
+	{ "senders", senders, true },
 };
+
+/* An address may be found under several patterns, and one of them take another's place while
+ * they are looked up: all is read from one state of the index. */
+static int answer_from_index(struct door *d, size_t map, struct map_slice key, struct buf *out)
+{
+	int r = keystore_backend_snapshot_begin(door_keystore(d));
+
+	if (r < 0) {
+		reply_trouble(d, r, out);
+		return 0;
+	}
+	r = maps[map].answer(d, key, NULL, out);
+	keystore_backend_snapshot_end(door_keystore(d));
+	return r;
+}
+
+static int find_map(struct map_slice name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(maps); i++)
+		if (strlen(maps[i].name) == name.len &&
+		    memcmp(maps[i].name, name.data, name.len) == 0)
+			return (int)i;
+	return -1;
+}
 
 /* A name with a typo in main.cf must be seen, and must not cost mail. */
 static int unknown(struct door *d, struct map_slice name, struct buf *out)
@@ -354,9 +379,11 @@ static int unknown(struct door *d, struct map_slice name, struct buf *out)
 
 int map_answer(struct door *d, const struct map_query *q, void *waiter, struct buf *out)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(maps); i++)
-		if (strlen(maps[i].name) == q->name.len &&
-		    memcmp(maps[i].name, q->name.data, q->name.len) == 0)
-			return maps[i].answer(d, q->key, waiter, out);
-	return unknown(d, q->name, out);
+	int map = find_map(q->name);
+
+	if (map < 0)
+		return unknown(d, q->name, out);
+	if (maps[map].is_in_index)
+		return answer_from_index(d, (size_t)map, q->key, out);
+	return maps[map].answer(d, q->key, waiter, out);
 }

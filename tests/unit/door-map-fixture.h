@@ -105,18 +105,21 @@ static inline void put_certs(struct index_writer *w)
 	put_cert(w, 0xa6, &c);
 }
 
-/* An address of more services than a reply can name. */
+/* Two addresses: of as many services as a reply can name, and of one more. */
 static inline void put_crowd(struct index_writer *w)
 {
+	const struct index_key full = { INDEX_FACT_SENDER, "@full.example", 13 };
 	const struct index_key key = { INDEX_FACT_SENDER, "@crowd.example", 14 };
 	static uint8_t body[INDEX_FACT_BODY_MAX];
 	char id[32], login[160];
 	size_t len = 0;
 
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < 1000; i++) { /* each with a login of 99 bytes */
 		(void)snprintf(id, sizeof(id), "crowd-%04d", i);
-		(void)snprintf(login, sizeof(login), "%s.%0100d", id, 1);
+		(void)snprintf(login, sizeof(login), "%s.%088d", id, 1);
 		put_service(w, id, 0, login);
+		if (i == 999)
+			put_fact(w, &full, body, len);
 		assert_int_equal(fact_owners_add(body, sizeof(body), &len, id), 0);
 	}
 	put_fact(w, &key, body, len);

@@ -163,6 +163,20 @@ static void senders_that_can_not_be_told_are_put_off(void **state)
 			       "TEMP the verifier index can not be read"));
 }
 
+static void a_long_answer_arrives_whole(void **state)
+{
+	struct world *w = *state;
+	cleanup_close int fd = connect_to(w);
+	const char *text;
+
+	give_keys(w);
+	text = lookup(w, fd, "senders", "a@full.example");
+	assert_int_equal(strlen(text), strlen("99902:OK ,") + 99899);
+	assert_memory_equal(text, "99902:OK crowd-0000.000", 23);
+	assert_string_equal(text + strlen(text) - 4, "001,");
+	assert_string_equal(lookup(w, fd, "senders", "b@example.com"), "8:OK web.1,");
+}
+
 static void logins_come_with_every_realm(void **state)
 {
 	struct world *w = *state;
@@ -271,6 +285,7 @@ int main(void)
 		DOOR_TEST(without_keys_everything_is_put_off),
 		DOOR_TEST(senders_are_found_by_address_and_domain),
 		DOOR_TEST(senders_that_can_not_be_told_are_put_off),
+		DOOR_TEST(a_long_answer_arrives_whole),
 		cmocka_unit_test_setup_teardown(logins_come_with_every_realm, setup_realms,
 						teardown),
 		DOOR_TEST(certificates_are_let_in_by_either_fingerprint),
