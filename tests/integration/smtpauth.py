@@ -72,13 +72,15 @@ class Scram:
 
 
 class Client:
-    """One SMTP session over STARTTLS."""
+    """One SMTP session over STARTTLS; IDENTITY is a file with key and chain to show."""
 
-    def __init__(self, port):
+    def __init__(self, port, identity=None):
         self.smtp = smtplib.SMTP("127.0.0.1", port, "client.example.org", harness.PATIENCE)
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE  # the test's own throw-away certificate
+        if identity:
+            context.load_cert_chain(identity)
         self.smtp.starttls(context=context)
         self.smtp.ehlo()
 

@@ -211,12 +211,26 @@ def strip_sasl(mail):
     shutil.rmtree(os.path.join(mail.conf, "sasl"))
 
 
+def check_certificate(results, root, mail):
+    """Only the certificate, no login: accepted, and refused at the next recipient of a session."""
+    path = root.join("billing.pem")
+    root.ctl("ca", "init")
+    root.ctl("certificate", "issue", "billing", "--out", path)
+    with Client(mail.port, path) as client:
+        results.equal(client.send("someone@example.net").code, 250,
+                      "a service relays by its certificate after setup alone")
+        root.ctl("certificate", "revoke", "billing.1")
+        results.equal(client.send("someone@example.net").code, 554,
+                      "revoked, it is refused at the next recipient of the same session")
+
+
 def check_real(results, root, plugin):
+    root.write("etc/rotated/rotated.conf.d/ca.conf", "[ca]\ntrust_domain = relay.example.org\n")
     mail = postfix.Postfix(root, plugin)
     strip_sasl(mail)
     before = everything_in(mail.conf)
     words = ("setup", "postfix", "--config-dir", mail.conf, "--service", f"127.0.0.1:{mail.port}")
-    done = root.ctl(*words, "--apply", "--passwords", "--outbound")
+    done = root.ctl(*words, "--apply", *ALL[:3])
     results.check("private/rotated-auth" in done.stdout and
                   "socketmap:unix:private/rotated-map:outbound" in done.stdout,
                   "the sockets are named as a chrooted smtpd sees them", done.stdout)
@@ -236,6 +250,8 @@ def check_real(results, root, plugin):
     with Client(mail.stock_port) as client:
         results.equal((client.mechanisms(), client.send("someone@here.example.org").code),
                       ([], 250), "the other port offers no login, and takes mail as before")
+    check_certificate(results, root, mail)
+    os.unlink(root.join("etc/rotated/rotated.conf.d/ca.conf"))
     root.ctl(*words[:4], "--undo")
     results.check(everything_in(mail.conf) == before, "undone, every byte is as it was")
 
