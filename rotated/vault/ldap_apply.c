@@ -166,6 +166,7 @@ struct batch {
 	bool is_last;
 	char request[AUDIT_REQUEST_SIZE];
 	struct report *report;
+	struct report late; /* of what comes when the answer is known already */
 };
 
 static bool has_other_id(const struct ldap_op *op)
@@ -344,7 +345,6 @@ static bool writes_nothing(const struct batch *b)
 static int run(struct batch *b)
 {
 	uint8_t id[AUDIT_REQUEST_SIZE / 2];
-	struct report late = { 0 };
 	uint64_t txid = 0;
 	int r = 0;
 
@@ -368,15 +368,15 @@ static int run(struct batch *b)
 		r = commit(b, &txid);
 	if (r < 0) {
 		if (b->n > 0) {
-			b->report = &late;
+			b->report = &b->late;
 			ignore_result(note_batch(b, "failed", 0)); /* the intent stands alone */
 		}
 		return r;
 	}
 	r = take_over(b, txid);
-	b->report = &late;
+	b->report = &b->late;
 	if (b->n > 0 && note_batch(b, "ok", txid) < 0)
-		log_report(LOG_LEVEL_ERROR, &late); /* the intent tells of it */
+		log_report(LOG_LEVEL_ERROR, &b->late); /* the intent tells of it */
 	return r;
 }
 
