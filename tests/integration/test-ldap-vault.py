@@ -4,7 +4,7 @@
 
 import json
 
-from fakeldap import FakeDirectory
+from toldldap import FakeDirectory
 from harness import Results, poll
 from whole import Site
 
