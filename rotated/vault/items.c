@@ -108,6 +108,21 @@ int item_ensure(struct manager *m, enum engine_kind kind, const char *id, struct
 	return r;
 }
 
+/* A service is switched by its password's item: one that has certificates only, and no file any
+ * more, needs that too. */
+static int add_switches(struct manager *m)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < m->item_count; i++) {
+		const struct item *item = m->items[i];
+
+		if (item->engine.kind == ENGINE_CERTIFICATE)
+			r = add_configured(m, ENGINE_PASSWORD, item->engine.id);
+	}
+	return r;
+}
+
 int items_add_configured(struct manager *m)
 {
 	struct services_cursor at = { 0 };
@@ -127,6 +142,8 @@ int items_load(struct manager *m, struct report *report)
 {
 	int r = keystore_foreach(m->keystore, RECORD_SPACE, RECORD_ITEM, load_one, m);
 
+	if (r == 0)
+		r = add_switches(m);
 	if (r == 0)
 		r = items_add_configured(m);
 	if (r < 0) {
