@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rotated/vault/csr.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
@@ -105,6 +106,18 @@ static const char *check_ed25519(X509_REQ *req)
 	return is_canonical(req, ed25519, sizeof(ed25519), LEN) ? NULL : "its key is malformed";
 }
 
+/* FIPS 186-4, section B.3.1: odd, and between 2^16 and 2^256. */
+static bool is_exponent_sound(const EVP_PKEY *key)
+{
+	enum { BITS_MIN = 17, BITS_MAX = 256 };
+	BIGNUM *e = NULL;
+	bool is_sound = EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e) && BN_is_odd(e) &&
+			BN_num_bits(e) >= BITS_MIN && BN_num_bits(e) <= BITS_MAX;
+
+	BN_free(e);
+	return is_sound;
+}
+
 static const char *check_rsa(X509_REQ *req, const EVP_PKEY *key)
 {
 	unsigned char der[X509_DER_MAX];
@@ -116,6 +129,8 @@ static const char *check_rsa(X509_REQ *req, const EVP_PKEY *key)
 		return "its RSA key has less than 2048 bits";
 	if (bits > CSR_RSA_BITS_MAX)
 		return "its RSA key has more than 4096 bits";
+	if (!is_exponent_sound(key))
+		return "the exponent of its RSA key is not 65537";
 	len = i2d_PUBKEY(key, NULL);
 	if (len <= 0 || len > X509_DER_MAX || i2d_PUBKEY(key, &p) != len ||
 	    !is_canonical(req, der, (size_t)len, (size_t)len))

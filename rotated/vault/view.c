@@ -50,6 +50,15 @@ uint64_t view_after(const struct manager *m, uint64_t wait, uint64_t age)
 	return wait == USEC_NEVER ? 0 : manager_now(m).wall + left;
 }
 
+/* Ages are as of the last step. */
+static uint64_t age_by_now(const struct manager *m, const struct item *item,
+			   const struct engine_version *v)
+{
+	struct moment now = manager_now(m);
+
+	return v->age + engine_elapsed(&item->engine.seen, &now);
+}
+
 uint64_t view_next_rotation(const struct manager *m, const struct item *item)
 {
 	const struct engine_version *v = engine_find_phase(&item->engine, ENGINE_CURRENT);
@@ -58,7 +67,7 @@ uint64_t view_next_rotation(const struct manager *m, const struct item *item)
 	if (!v || engine_find_phase(&item->engine, ENGINE_COMING))
 		return 0;
 	item->driver->policy(m, item, &policy);
-	return view_after(m, engine_due_age(&item->engine, &policy), v->age);
+	return view_after(m, engine_due_age(&item->engine, &policy), age_by_now(m, item, v));
 }
 
 uint64_t view_leaves(const struct manager *m, const struct item *item,
@@ -70,7 +79,7 @@ uint64_t view_leaves(const struct manager *m, const struct item *item,
 	if (v->state != ENGINE_RETIRING)
 		return 0;
 	item->driver->policy(m, item, &policy);
-	leaves = view_after(m, policy.overlap, v->age);
+	leaves = view_after(m, policy.overlap, age_by_now(m, item, v));
 	end = item->engine.kind == ENGINE_CERTIFICATE ? certificate_end(m, &item->engine, v)
 						      : 0;
 	return end && end < leaves ? end : leaves;
