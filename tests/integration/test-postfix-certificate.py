@@ -29,11 +29,13 @@ overlap = 1s
 
 
 class CertClient(Client):
-    """A session over STARTTLS that shows the certificate of a chain file."""
+    """A session that shows a certificate, and asks about one recipient after the other."""
+
+    has_sender = False
 
     def rcpt(self):
         """The code for one recipient elsewhere; the transaction is begun where there is none."""
-        if not getattr(self, "has_sender", False):
+        if not self.has_sender:
             self.command("MAIL FROM:<billing@example.org>")
             self.has_sender = True
         return self.command(f"RCPT TO:<{OUTSIDE}>").code
