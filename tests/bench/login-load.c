@@ -3,14 +3,16 @@
  * The load of tests/bench/login-shape, in C so that the door is what is measured:
  *
  *	login-load shape AUTH-SOCKET MUX-SOCKET KNOWN
- *	login-load rate  AUTH-SOCKET PASSWORD
+ *	login-load rate  AUTH-SOCKET PASSWORD MAP-SOCKET SENDER
  *
  * `shape` times single questions, the cases interleaved at random, and prints for each
  * protocol the medians as ratios to that of unknown logins. known-0 to known-(KNOWN-1) must be
  * logins, off-… likewise but not in force, and nothing else. `rate` has PASSWORD accepted for
- * known-0 as fast as clients can ask, and prints the ratio to a ping-pong over AF_UNIX.
+ * known-0, and SENDER looked up, as fast as clients can ask, and prints the ratios to a
+ *ping-pong over AF_UNIX.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -291,9 +293,27 @@ static pid_t spawn(void)
 	return pid;
 }
 
-/* A client: with a PASSWORD it logs in over FD, without one it pings. */
-static void run_client(int fd, const char *password, struct tally *t)
+/* What a client does: log in, look a sender up, or ping. */
+struct work {
+	const char *name;
+	const char *path; /* NULL for pings, which are answered here */
+	const char *password;
+	const char *sender;
+};
+
+static void look_up(int fd, const char *sender)
 {
+	char text[512];
+	int len = snprintf(text, sizeof(text), "%zu:senders %s,", 8 + strlen(sender), sender);
+
+	if (len >= (int)sizeof(text) || send(fd, text, (size_t)len, MSG_NOSIGNAL) != len ||
+	    recv(fd, text, sizeof(text), 0) < 6 || !strstr(text, ":OK "))
+		_exit(1);
+}
+
+static void run_client(int fd, const struct work *w, struct tally *t)
+{
+	const char *password = w->password;
 	cleanup_buf struct buf question = BUF_INIT, reply = BUF_INIT;
 	unsigned long n = 0;
 
@@ -302,6 +322,8 @@ static void run_client(int fd, const char *password, struct tally *t)
 	for (; !t->is_over; n++) {
 		if (password)
 			ask_auth(fd, &question, &reply);
+		else if (w->sender)
+			look_up(fd, w->sender);
 		else
 			ping(fd);
 	}
@@ -310,7 +332,7 @@ static void run_client(int fd, const char *password, struct tally *t)
 	t->done += n;
 }
 
-static double run_clients(const int *fds, unsigned n, const char *password)
+static double run_clients(const int *fds, unsigned n, const struct work *w)
 {
 	struct tally *t = mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE,
 			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -324,7 +346,7 @@ static double run_clients(const int *fds, unsigned n, const char *password)
 	for (unsigned i = 0; i < n; i++) {
 		pids[i] = spawn();
 		if (pids[i] == 0) {
-			run_client(fds[i], password, t);
+			run_client(fds[i], w, t);
 			_exit(0);
 		}
 	}
@@ -343,6 +365,7 @@ static double run_clients(const int *fds, unsigned n, const char *password)
 
 static double rate_of_pings(unsigned n)
 {
+	static const struct work pings = { .name = "pings" };
 	int ours[CLIENTS_MAX], theirs[CLIENTS_MAX], status;
 	double rate;
 	pid_t pid;
@@ -358,7 +381,7 @@ static double rate_of_pings(unsigned n)
 	pid = spawn();
 	if (pid == 0)
 		serve_pings(theirs, n);
-	rate = run_clients(ours, n, NULL);
+	rate = run_clients(ours, n, &pings);
 	(void)kill(pid, SIGKILL);
 	(void)waitpid(pid, &status, 0); /* it was killed: it is there to be had */
 	for (unsigned i = 0; i < n; i++) {
@@ -368,37 +391,63 @@ static double rate_of_pings(unsigned n)
 	return rate;
 }
 
-static double rate_of_logins(const char *path, unsigned n, const char *password)
+static int connect_for(const struct work *w)
+{
+	uint64_t deadline = clock_monotonic() + PATIENCE;
+
+	return w->sender ? socket_connect(w->path, SOCK_STREAM, deadline)
+			 : wire_connect(w->path, 0, deadline);
+}
+
+/* Its sockets are to block: a client has nothing else to do. */
+static void make_blocking(int fd)
+{
+	if (fcntl(fd, F_SETFL, 0) < 0)
+		die("fcntl");
+}
+
+static double rate_of(const struct work *w, unsigned n)
 {
 	int fds[CLIENTS_MAX];
 	double rate;
 
 	for (unsigned i = 0; i < n; i++) {
-		fds[i] = wire_connect(path, 0, clock_monotonic() + PATIENCE);
-		check(fds[i], path);
+		fds[i] = connect_for(w);
+		check(fds[i], w->path);
+		if (w->sender)
+			make_blocking(fds[i]);
 	}
-	rate = run_clients(fds, n, password);
+	rate = run_clients(fds, n, w);
 	for (unsigned i = 0; i < n; i++)
 		(void)close(fds[i]);
 	return rate;
 }
 
+static void compare_rates(const struct work *w, unsigned clients)
+{
+	double ratios[ROUNDS], rates[ROUNDS];
+
+	for (size_t i = 0; i < ROUNDS; i++) {
+		double pings = rate_of_pings(clients);
+
+		rates[i] = rate_of(w, clients);
+		ratios[i] = rates[i] / pings;
+	}
+	(void)printf("%2u clients: %s/ping-pong %.2f   (%.0f %s/s)\n", clients, w->name,
+		     median(ratios, ROUNDS), median(rates, ROUNDS), w->name);
+}
+
 static int run_rate(char **argv)
 {
 	static const unsigned clients[] = { 1, 4, CLIENTS_MAX };
+	const struct work works[] = {
+		{ .name = "logins", .path = argv[0], .password = argv[1] },
+		{ .name = "senders", .path = argv[2], .sender = argv[3] },
+	};
 
-	for (size_t c = 0; c < ARRAY_SIZE(clients); c++) {
-		double ratios[ROUNDS], logins[ROUNDS];
-
-		for (size_t i = 0; i < ROUNDS; i++) {
-			double pings = rate_of_pings(clients[c]);
-
-			logins[i] = rate_of_logins(argv[0], clients[c], argv[1]);
-			ratios[i] = logins[i] / pings;
-		}
-		(void)printf("%2u clients: logins/ping-pong %.2f   (%.0f logins/s)\n",
-			     clients[c], median(ratios, ROUNDS), median(logins, ROUNDS));
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(works); i++)
+		for (size_t c = 0; c < ARRAY_SIZE(clients); c++)
+			compare_rates(&works[i], clients[c]);
 	return 0;
 }
 
@@ -406,8 +455,9 @@ int main(int argc, char **argv)
 {
 	if (argc == 5 && strcmp(argv[1], "shape") == 0)
 		return run_shape(argv + 2);
-	if (argc == 4 && strcmp(argv[1], "rate") == 0)
+	if (argc == 6 && strcmp(argv[1], "rate") == 0)
 		return run_rate(argv + 2);
-	(void)fputs("usage: login-load shape AUTH MUX KNOWN | rate AUTH PASSWORD\n", stderr);
+	(void)fputs("usage: login-load shape AUTH MUX KNOWN | rate AUTH PASSWORD MAP SENDER\n",
+		    stderr);
 	return 2;
 }

@@ -9,6 +9,7 @@
  *
  *	add LOGIN PASSWORD	a verifier of it is in the index
  *	disable LOGIN PASSWORD	likewise, but it is not in force
+ *	sender ADDRESS SERVICE	SERVICE owns ADDRESS, and has one login
  *	remove LOGIN		it is gone from there
  *	seal			Door.Sealed is sent; who asks is told to come again
  *	open			Door.Keys is sent
@@ -24,6 +25,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/socket.h"
+#include "keystore/fact.h"
 #include "keystore/index.h"
 #include "wire/client.h"
 #include "wire/verbs.h"
@@ -177,6 +179,25 @@ static int add(struct fixture *x, const char *login, const char *password, uint8
 	return r < 0 ? r : index_commit(x->writer, ++x->txid, NULL);
 }
 
+/* SERVICE owns SENDER and logs in as SERVICE.1. */
+static int own(struct fixture *x, const char *sender, const char *service)
+{
+	const struct index_key of_sender = { INDEX_FACT_SENDER, sender, strlen(sender) };
+	const struct index_key of_service = { INDEX_FACT_SERVICE, service, strlen(service) };
+	struct fact_service s = { .count = 1 };
+	uint8_t body[FACT_SERVICE_MAX];
+	size_t len = 0;
+	int r;
+
+	(void)snprintf(s.logins[0], sizeof(s.logins[0]), "%s.1", service);
+	r = index_put_fact(x->writer, &of_service, body, fact_service_encode(&s, body));
+	if (r == 0)
+		r = fact_owners_add(body, sizeof(body), &len, service);
+	if (r == 0)
+		r = index_put_fact(x->writer, &of_sender, body, len);
+	return r < 0 ? r : index_commit(x->writer, ++x->txid, NULL);
+}
+
 static int drop(struct fixture *x, const char *login)
 {
 	int r = index_remove(x->writer, login);
@@ -192,6 +213,8 @@ static int obey(struct fixture *x, const char *line)
 		return add(x, login, password, 0);
 	if (sscanf(line, "disable %127s %127s", login, password) == 2)
 		return add(x, login, password, VERIFIER_DISABLED);
+	if (sscanf(line, "sender %127s %63s", login, password) == 2)
+		return own(x, login, password);
 	if (sscanf(line, "remove %127s", login) == 1)
 		return drop(x, login);
 	if (strcmp(line, "seal\n") == 0 || strcmp(line, "open\n") == 0) {
