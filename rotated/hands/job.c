@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "rotated/hands/ldapsession.h"
 
 enum {
 	READ_SIZE = 32 * 1024,
@@ -18,14 +19,19 @@ enum {
 };
 
 #define GRACE_USEC     (10 * USEC_PER_SEC)
-#define DNS_SLACK_USEC (2 * USEC_PER_SEC) /* the child keeps its own deadline */
+#define SLACK_USEC     (2 * USEC_PER_SEC) /* a child of ours keeps its own deadline */
 #define TIMER_ACCURACY (50 * USEC_PER_MSEC)
 
-static const char *job_program(const struct job *j)
+const char *job_program(const struct job *j)
 {
+	static const char *const ours[] = {
+		[JOB_DNS] = "dns", [JOB_SMTP] = "smtp", [JOB_LDAP] = "ldap"
+	};
 	const char *slash = strrchr(j->hook.program, '/');
 
-	return j->kind == JOB_DNS ? "dns" : slash ? slash + 1 : j->hook.program;
+	if (!job_is_hook(j))
+		return ours[j->kind];
+	return slash ? slash + 1 : j->hook.program;
 }
 
 /* One line of the child's standard error. log_line() takes the control bytes out. */
@@ -61,6 +67,10 @@ static void take_error_bytes(struct job *j, const uint8_t *p, size_t len)
 /* What is over the limit is read and dropped, so that the child does not wait for us. */
 static void take_output_bytes(struct job *j, const uint8_t *p, size_t len)
 {
+	if (j->kind == JOB_LDAP) {
+		ldap_stream_feed(&j->stream, p, len);
+		return;
+	}
 	if (len > HOOK_STDOUT_MAX - j->out.len) {
 		len = HOOK_STDOUT_MAX - j->out.len;
 		j->is_flooded = true;
@@ -74,6 +84,8 @@ static bool read_some(struct job *j, int fd)
 	uint8_t bytes[READ_SIZE];
 	ssize_t n = read(fd, bytes, sizeof(bytes));
 
+	if (n == 0 && fd == j->child.out)
+		j->is_at_end = true;
 	if (n <= 0)
 		return n < 0 && errno == EINTR;
 	if (fd == j->child.out)
@@ -81,15 +93,6 @@ static bool read_some(struct job *j, int fd)
 	else
 		take_error_bytes(j, bytes, (size_t)n);
 	return true;
-}
-
-static int on_readable(sd_event_source *source, int fd, uint32_t events, void *context)
-{
-	(void)events;
-	/* at its end a pipe is readable for ever */
-	if (!read_some(context, fd))
-		return sd_event_source_set_enabled(source, SD_EVENT_OFF);
-	return 0;
 }
 
 static void drain(struct job *j, int fd)
@@ -186,22 +189,31 @@ static void end_upstream(struct job *j, const siginfo_t *si)
 	write_hook_output(j, si, &nothing, note);
 }
 
+/* The WORD of LEN bytes as one of the results of a DNS or SMTP job; NULL when it is none. */
+static const char *find_result(enum job_kind kind, const char *word, size_t len)
+{
+	unsigned max = kind == JOB_DNS ? (unsigned)DNS_RESULT_MAX_ : (unsigned)SMTP_RESULT_MAX_;
+
+	for (unsigned i = 0; i < max; i++) {
+		const char *w = kind == JOB_DNS ? dns_result_word((enum dns_result)i)
+						: smtp_result_word((enum smtp_result)i);
+
+		if (strlen(w) == len && strncmp(w, word, len) == 0)
+			return w;
+	}
+	return NULL;
+}
+
 /* The child is our own code, but it has read what strangers sent: its answer is checked. */
-static void end_dns(struct job *j, const siginfo_t *si)
+static void end_words(struct job *j, const siginfo_t *si)
 {
 	const char *text = buf_string(&j->out);
 	size_t word = text ? strcspn(text, "\n") : 0;
 
-	if (si->si_code == CLD_EXITED && si->si_status == 0 && text && text[word] == '\n') {
-		for (unsigned i = 0; i < DNS_RESULT_MAX_; i++) {
-			const char *w = dns_result_word((enum dns_result)i);
-
-			if (strlen(w) == word && strncmp(w, text, word) == 0)
-				j->result = w;
-		}
-	}
+	if (si->si_code == CLD_EXITED && si->si_status == 0 && text && text[word] == '\n')
+		j->result = find_result(j->kind, text, word);
 	if (!j->result || j->is_flooded || j->out.len > OUTPUT_MAX) {
-		job_refuse(j, HOOK_CRASHED,
+		job_refuse(j, j->is_stopped ? HOOK_TIMEOUT : HOOK_CRASHED,
 			   j->is_stopped ? "stopped before the servers were asked"
 					 : "asking the servers failed");
 		return;
@@ -221,6 +233,47 @@ static void release_running(struct job *j)
 	j->is_running = false;
 }
 
+static void end(struct job *j)
+{
+	release_running(j);
+	j->listener->ended(j, j->listener->context);
+}
+
+/* What such a job said last may wait in the pipe until the vault has room for it. */
+static void settle_stream(struct job *j)
+{
+	if (!job_stream_pump(j) || !j->has_exited)
+		return;
+	job_stream_end(j);
+	end(j);
+}
+
+static int on_readable(sd_event_source *source, int fd, uint32_t events, void *context)
+{
+	struct job *j = context;
+	int r = 0;
+
+	(void)events;
+	/* at its end a pipe is readable for ever */
+	if (!read_some(j, fd))
+		r = sd_event_source_set_enabled(source, SD_EVENT_OFF);
+	if (j->kind == JOB_LDAP && fd == j->child.out)
+		settle_stream(j);
+	return r;
+}
+
+void job_answered(struct job *j, bool is_ok)
+{
+	if (j->kind != JOB_LDAP || !j->is_running || j->unanswered == 0)
+		return;
+	j->unanswered--;
+	if (!is_ok) {
+		j->is_refused = true;
+		child_signal(&j->child, SIGKILL);
+	}
+	settle_stream(j);
+}
+
 static int on_exit_of_child(sd_event_source *source, const siginfo_t *si, void *context)
 {
 	struct job *j = context;
@@ -229,17 +282,22 @@ static int on_exit_of_child(sd_event_source *source, const siginfo_t *si, void *
 	/* It is a zombie still, so the group's number is its own: what it left behind goes too.
 	 */
 	child_signal(&j->child, SIGKILL);
-	drain(j, j->child.out);
 	drain(j, j->child.err);
 	log_child_line(j);
+	if (j->kind == JOB_LDAP) {
+		j->has_exited = true;
+		j->child.pid = -1; /* its number may be another's from now on */
+		settle_stream(j);
+		return 0;
+	}
+	drain(j, j->child.out);
 	if (j->kind == JOB_HOOK)
 		end_hook(j, si);
 	else if (j->kind == JOB_UPSTREAM)
 		end_upstream(j, si);
 	else
-		end_dns(j, si);
-	release_running(j);
-	j->ended(j, j->context);
+		end_words(j, si);
+	end(j);
 	return 0;
 }
 
@@ -249,6 +307,11 @@ static int on_timer(sd_event_source *source, uint64_t now, void *context)
 
 	(void)source;
 	(void)now;
+	if (j->has_exited) {
+		j->is_stopped = true;
+		settle_stream(j);
+		return 0;
+	}
 	if (j->is_stopped) {
 		child_signal(&j->child, SIGKILL);
 		return 0;
@@ -272,6 +335,8 @@ void job_stop(struct job *j)
 	if (!j->is_running || j->is_stopped)
 		return;
 	j->is_stopped = true;
+	if (j->has_exited)
+		grace = 0; /* only the vault is waited for */
 	child_signal(&j->child, SIGTERM);
 	child_signal(&j->child, SIGCONT); /* one that is stopped can not put things in order */
 	if (set_timer(j, grace) < 0)
@@ -283,11 +348,13 @@ void job_forget(struct job *j)
 	j->is_forgotten = true;
 	j->is_stopped = true;
 	child_signal(&j->child, SIGKILL);
+	if (j->has_exited)
+		ignore_result(set_timer(j, 0)); /* else at the end of its time */
 }
 
 static int watch(struct job *j, sd_event *event)
 {
-	uint64_t limit = j->timeout + (j->kind == JOB_DNS ? DNS_SLACK_USEC : 0);
+	uint64_t limit = j->timeout + (j->kind == JOB_HOOK ? 0 : SLACK_USEC);
 	int r = sd_event_add_child(event, &j->exit_source, j->child.pid, WEXITED,
 				   on_exit_of_child, j);
 
@@ -305,26 +372,37 @@ static int watch(struct job *j, sd_event *event)
 
 static int start_child(struct job *j)
 {
+	static child_main *const ours[] = {
+		[JOB_DNS] = dns_child, [JOB_SMTP] = smtp_child, [JOB_LDAP] = ldap_child
+	};
 	const struct buf *payload = &j->hook.payload;
 	cleanup_close int input = -1;
 
-	if (j->kind == JOB_DNS)
-		return child_start(dns_child, j, -1, &j->child);
+	if (j->kind != JOB_HOOK)
+		return child_start(ours[j->kind], j, -1, &j->child);
 	input = child_input(payload->data ? (const void *)payload->data : "", payload->len);
 	if (input < 0)
 		return input;
 	return child_start(hook_child, j, input, &j->child);
 }
 
-int job_start(struct job *j, sd_event *event, job_ended *ended, void *context)
+/* The child has its own copy. */
+static void forget_secrets(struct job *j)
+{
+	buf_release(&j->smtp.secret);
+	if (j->ldap)
+		buf_release(&j->ldap->password);
+}
+
+int job_start(struct job *j, sd_event *event, const struct job_listener *listener)
 {
 	int r = start_child(j);
 
 	if (r < 0)
 		return r;
 	j->out.max = HOOK_STDOUT_MAX;
-	j->ended = ended;
-	j->context = context;
+	j->listener = listener;
+	j->stream.id = j->id;
 	r = watch(j, event);
 	if (r < 0) {
 		child_signal(&j->child, SIGKILL);
@@ -333,6 +411,7 @@ int job_start(struct job *j, sd_event *event, job_ended *ended, void *context)
 		return r;
 	}
 	j->is_running = true;
+	forget_secrets(j);
 	return 0;
 }
 
@@ -342,6 +421,9 @@ void job_free(struct job *j)
 		return;
 	child_signal(&j->child, SIGKILL);
 	release_running(j);
+	forget_secrets(j);
+	free(j->ldap);
+	ldap_stream_release(&j->stream);
 	buf_release(&j->hook.payload);
 	buf_release(&j->hook.environment);
 	buf_release(&j->hook.said);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One job that the vault gave us. Each runs in a child process of its own: a hook because it is
- * a foreign program; DNS questions because a child can wait for a slow server, hold its
+ * a foreign program; what talks to a server because a child can wait for a slow one, hold its
  * deadline, and take a hostile answer without any of it touching the other jobs, and the code
  * that asks stays a plain sequence of steps.
  */
@@ -15,6 +15,8 @@
 #include "rotated/hands/child.h"
 #include "rotated/hands/dnscheck.h"
 #include "rotated/hands/hookresult.h"
+#include "rotated/hands/ldapstream.h"
+#include "rotated/hands/smtpprobe.h"
 #include "rotated/hands/upstream.h"
 #include "wire/verbs.h"
 
@@ -26,10 +28,24 @@ enum {
 	JOB_LINE_MAX = 512,	/* of standard error, in the log */
 };
 
-enum job_kind { JOB_HOOK, JOB_UPSTREAM, JOB_DNS };
+enum job_kind { JOB_HOOK, JOB_UPSTREAM, JOB_DNS, JOB_SMTP, JOB_LDAP };
+
+enum { JOB_WINDOW = 16 }; /* Worker.Sync frames of a job that the vault has not answered */
+
+struct ldap_request;
 
 struct job;
 typedef void job_ended(struct job *j, void *context);
+
+/* Sends a frame of a running job to the vault; job_answered() is to be called when it answers.
+ * Takes what FRAME holds. */
+typedef int job_sync(struct job *j, struct buf *frame, void *context);
+
+struct job_listener {
+	job_ended *ended;
+	job_sync *sync;
+	void *context;
+};
 
 /* Of a JOB_UPSTREAM what it says is held back until it is known which secrets were in it. */
 struct hook_job {
@@ -55,6 +71,8 @@ struct job {
 	uint64_t timeout; /* microseconds */
 	struct hook_job hook;
 	struct dns_job dns;
+	struct smtp_probe smtp;
+	struct ldap_request *ldap; /* owned; NULL for the other kinds */
 
 	/* while it runs */
 	bool is_running;
@@ -67,8 +85,15 @@ struct job {
 	struct buf line; /* of its standard error, not yet ended */
 	size_t logged;	 /* bytes of it that went to the log */
 	char last_line[JOB_LINE_MAX + 1];
-	job_ended *ended;
-	void *context;
+	const struct job_listener *listener;
+
+	/* of a job that tells the vault things while it runs */
+	struct ldap_stream stream;
+	unsigned unanswered;
+	bool is_at_end;	 /* of the child's output */
+	bool is_broken;	 /* what the child said makes no sense, or can not be passed on */
+	bool is_refused; /* the vault does not want to hear more */
+	bool has_exited;
 
 	/* once it has ended */
 	const char *result; /* a word of wire/verbs.def */
@@ -88,12 +113,21 @@ static inline bool job_is_hook(const struct job *j)
 	return j->kind == JOB_HOOK || j->kind == JOB_UPSTREAM;
 }
 
+/* Whether VERB is that of a job. */
+bool job_is_known(enum wire_verb verb);
+
 /* Ends J before it ran: RESULT for a hook, or `unreachable`, with DETAIL. */
 void job_refuse(struct job *j, enum hook_result result, const char *detail);
 
-/* Starts J. ENDED is called once, from the event loop; it may free J. After a failure J is as
- * it was. */
-must_check int job_start(struct job *j, sd_event *event, job_ended *ended, void *context);
+/* Starts J. The listener (borrowed) is told once how it ended, from the event loop; it may free
+ * J then. After a failure J is as it was. */
+must_check int job_start(struct job *j, sd_event *event, const struct job_listener *listener);
+
+/* The vault has answered the oldest Worker.Sync of J. J may have ended afterwards. */
+void job_answered(struct job *j, bool is_ok);
+
+/* What the log calls it. */
+const char *job_program(const struct job *j);
 
 /* Asks the job to end: SIGTERM, and SIGKILL after a time of grace. It ends as `timeout`. */
 void job_stop(struct job *j);
@@ -110,6 +144,13 @@ DEFINE_CLEANUP(struct job, job_free)
 /* Bodies of the child processes: child_main with a struct job as context. */
 int hook_child(const void *job);
 int dns_child(const void *job);
+int smtp_child(const void *job);
+int ldap_child(const void *job);
+
+/* Between job.c and jobstream.c: reads on where the child's output may be passed on; true when
+ * all of it was, or nothing more will be. */
+bool job_stream_pump(struct job *j);
+void job_stream_end(struct job *j);
 
 /* Whether the program of a hook may be run: -EPERM for one that others can write, else what the
  * file system says. WHY tells it to the operator. */

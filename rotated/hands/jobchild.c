@@ -9,6 +9,8 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/json.h"
+#include "rotated/hands/ldapread.h"
 
 enum { EXIT_TEMPORARY = 75, EXIT_CONFIG = 78, ENVIRONMENT_MAX = 128 };
 
@@ -85,21 +87,57 @@ int hook_child(const void *context)
 }
 
 /* Prints a result word, a newline, and the detail in JSON. */
+static int print_result(const char *word, struct buf *json)
+{
+	cleanup_buf struct buf out = BUF_INIT;
+	int r;
+
+	buf_printf(&out, "%s\n", word);
+	buf_append(&out, json->data, json->len);
+	r = buf_error(json) < 0 ? buf_error(json) : buf_error(&out);
+	if (r == 0)
+		r = fs_write_all(STDOUT_FILENO, out.data, out.len);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 int dns_child(const void *context)
 {
 	const struct job *j = context;
 	struct dns_check check = j->dns.check;
+	cleanup_buf struct buf json = BUF_INIT;
 	struct dns_report report;
-	struct buf out = BUF_INIT;
-	int r;
 
 	check.deadline = clock_monotonic() + j->timeout;
 	dns_check_run(&check, &report);
-	buf_printf(&out, "%s\n", dns_result_word(dns_report_result(&report)));
-	dns_report_write(&report, &out);
-	r = buf_error(&out);
-	if (r == 0)
-		r = fs_write_all(STDOUT_FILENO, out.data, out.len);
-	buf_release(&out);
+	dns_report_write(&report, &json);
+	return print_result(dns_result_word(dns_report_result(&report)), &json);
+}
+
+int smtp_child(const void *context)
+{
+	const struct job *j = context;
+	struct smtp_probe probe = j->smtp;
+	cleanup_buf struct buf out = BUF_INIT;
+	struct json json = JSON_INIT(&out);
+	struct smtp_report report;
+
+	smtp_probe_run(&probe, j->timeout, &report);
+	buf_release(&probe.secret);
+	json_put_object(&json, NULL);
+	json_put_string(&json, "detail", report.detail);
+	if (report.code)
+		json_put_number(&json, "code", report.code);
+	else
+		json_put_null(&json, "code");
+	json_put_object_end(&json);
+	return print_result(smtp_result_word(report.result), &out);
+}
+
+int ldap_child(const void *context)
+{
+	const struct job *j = context;
+	int r = ldap_read(j->ldap, STDOUT_FILENO);
+
+	buf_release(&j->ldap->password);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "rotated/hands/ldapsession.h"
 
 enum {
 	EXPECT_MAX = 4096,
@@ -16,12 +17,21 @@ enum {
 
 static const char resolv_conf[] = "/etc/resolv.conf";
 
+/* The words of all kinds of jobs for the same thing are the same, but DNS has only one. */
+static const char *refusal_word(enum job_kind kind, enum hook_result result)
+{
+	if (kind == JOB_DNS)
+		return dns_result_word(DNS_UNREACHABLE);
+	if ((kind == JOB_SMTP || kind == JOB_LDAP) && result == HOOK_CRASHED)
+		result = HOOK_TEMPORARY;
+	return hook_result_word(result);
+}
+
 void job_refuse(struct job *j, enum hook_result result, const char *detail)
 {
 	struct json json = JSON_INIT(&j->output);
 
-	j->result =
-		job_is_hook(j) ? hook_result_word(result) : dns_result_word(DNS_UNREACHABLE);
+	j->result = refusal_word(j->kind, result);
 	buf_clear(&j->output);
 	json_put_object(&json, NULL);
 	json_put_string(&json, "detail", detail);
@@ -157,6 +167,144 @@ static const char *parse_dns(const struct frame *f, struct job *j)
 	return c->expect ? NULL : "no memory";
 }
 
+/* Like frame_text(), but a field that is not there is "". */
+static bool take_text(const struct frame *f, const char *key, char *ret, size_t size)
+{
+	int r = frame_text(f, key, ret, size);
+
+	if (r == -ENOENT)
+		ret[0] = '\0';
+	return r == 0 || r == -ENOENT;
+}
+
+/* The number of the WORD in field KEY; -1 for none of them. */
+static int take_word(const struct frame *f, const char *key, const char *const *words)
+{
+	char text[16];
+
+	if (frame_text(f, key, text, sizeof(text)) < 0)
+		return -1;
+	for (int i = 0; words[i]; i++)
+		if (strcmp(words[i], text) == 0)
+			return i;
+	return -1;
+}
+
+static bool take_secret(const struct frame *f, const char *key, struct buf *ret)
+{
+	const struct frame_field *field = frame_find(f, key);
+
+	if (field)
+		buf_append(ret, field->data, field->len);
+	return buf_error(ret) == 0;
+}
+
+static const char *parse_smtp(const struct frame *f, struct job *j)
+{
+	static const char *const tls[] = { "starttls", "tls", "none", NULL };
+	struct smtp_probe *p = &j->smtp;
+	int mode = take_word(f, "tls", tls);
+
+	if (mode < 0)
+		return "tls is none of starttls, tls, none";
+	p->tls = (enum smtp_tls)mode;
+	if (!take_text(f, "server", p->server, sizeof(p->server)) ||
+	    !take_text(f, "ca", p->ca, sizeof(p->ca)) ||
+	    !take_text(f, "user", p->user, sizeof(p->user)) ||
+	    !take_text(f, "mechanism", p->mechanism, sizeof(p->mechanism)))
+		return "a field is too long, or not text";
+	if (!take_secret(f, "secret", &p->secret))
+		return "no memory";
+	return smtp_probe_check(p);
+}
+
+static const char *parse_ldap_texts(const struct frame *f, struct ldap_request *q)
+{
+	char cookie[LDAP_COOKIE_SIZE];
+
+	if (!take_text(f, "uris", q->uris, sizeof(q->uris)) ||
+	    !take_text(f, "ca", q->ca, sizeof(q->ca)) ||
+	    !take_text(f, "bind_dn", q->bind_dn, sizeof(q->bind_dn)) ||
+	    !take_text(f, "base", q->base, sizeof(q->base)) ||
+	    !take_text(f, "filter", q->filter, sizeof(q->filter)) ||
+	    !take_text(f, "attributes", q->attributes, sizeof(q->attributes)) ||
+	    !take_text(f, "cookie", cookie, sizeof(cookie)))
+		return "a field is too long, or not text";
+	q->has_cookie = cookie[0] != '\0';
+	/* one of another version of ours is as good as none */
+	if (q->has_cookie && ldap_cursor_parse(cookie, &q->cursor) < 0)
+		q->has_cookie = false;
+	return NULL;
+}
+
+static const char *parse_ldap(const struct frame *f, struct job *j)
+{
+	static const char *const binds[] = { "simple", "external", "anonymous", NULL };
+	static const char *const modes[] = { "delta", "full", NULL };
+	struct ldap_request *q = j->ldap = calloc(1, sizeof(*q));
+	int bind = take_word(f, "bind", binds), mode = take_word(f, "mode", modes);
+	const char *why;
+
+	if (!q || !take_secret(f, "password", &q->password))
+		return "no memory";
+	memcpy(q->id, j->id, sizeof(j->id));
+	q->timeout = j->timeout;
+	q->starttls = frame_flag(f, "starttls");
+	q->limit = LDAP_LIMIT_DEFAULT;
+	if (bind < 0 || mode < 0)
+		return "bind or mode is none of its words";
+	q->bind = (enum ldap_bind)bind;
+	q->is_full = mode == 1;
+	if (frame_find(f, "limit") &&
+	    (frame_number(f, "limit", &q->limit) < 0 || q->limit == 0))
+		return "limit is not a number";
+	why = parse_ldap_texts(f, q);
+	return why ? why : ldap_request_check(q);
+}
+
+static const char *parse_job(const struct frame *f, struct job *j)
+{
+	switch (j->kind) {
+	case JOB_HOOK:
+		return parse_hook(f, j);
+	case JOB_UPSTREAM:
+		return parse_upstream(f, j);
+	case JOB_DNS:
+		return parse_dns(f, j);
+	case JOB_SMTP:
+		return parse_smtp(f, j);
+	case JOB_LDAP:
+		return parse_ldap(f, j);
+	}
+	return "no such job";
+}
+
+static const struct {
+	enum wire_verb verb;
+	enum job_kind kind;
+} verbs[] = {
+	{ WIRE_JOB_HOOK, JOB_HOOK }, { WIRE_JOB_UPSTREAM, JOB_UPSTREAM },
+	{ WIRE_JOB_DNS, JOB_DNS },   { WIRE_JOB_SMTP, JOB_SMTP },
+	{ WIRE_JOB_LDAP, JOB_LDAP },
+};
+
+bool job_is_known(enum wire_verb verb)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (verbs[i].verb == verb)
+			return true;
+	return false;
+}
+
+static enum job_kind kind_of(enum wire_verb verb)
+{
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(verbs) - 1 && verbs[i].verb != verb)
+		i++;
+	return verbs[i].kind;
+}
+
 int job_from_frame(const struct frame *f, enum wire_verb verb, struct job **ret)
 {
 	cleanup_job struct job *j = calloc(1, sizeof(*j));
@@ -166,9 +314,7 @@ int job_from_frame(const struct frame *f, enum wire_verb verb, struct job **ret)
 	if (!j)
 		return -ENOMEM;
 	j->child = CHILD_NONE;
-	j->kind = verb == WIRE_JOB_HOOK	      ? JOB_HOOK
-		  : verb == WIRE_JOB_UPSTREAM ? JOB_UPSTREAM
-					      : JOB_DNS;
+	j->kind = kind_of(verb);
 	if (frame_text(f, "id", j->id, sizeof(j->id)) < 0 || !is_id(j->id) ||
 	    frame_text(f, "zone", j->zone, sizeof(j->zone)) < 0)
 		return -EBADMSG;
@@ -176,9 +322,7 @@ int job_from_frame(const struct frame *f, enum wire_verb verb, struct job **ret)
 	    seconds > JOB_TIMEOUT_MAX)
 		return -EBADMSG;
 	j->timeout = seconds * USEC_PER_SEC;
-	why = j->kind == JOB_HOOK	? parse_hook(f, j)
-	      : j->kind == JOB_UPSTREAM ? parse_upstream(f, j)
-					: parse_dns(f, j);
+	why = parse_job(f, j);
 	if (why)
 		job_refuse(j, HOOK_CONFIG, why);
 	*ret = steal_ptr(j);

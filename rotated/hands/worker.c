@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rotated/hands/worker.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <systemd/sd-daemon.h>
@@ -13,16 +14,18 @@
 enum {
 	RUNNING_MAX = 16, /* at once */
 	JOBS_MAX = 256,	  /* running and waiting; more are answered `temporary` */
-	ANSWERS_MAX = 2 * JOBS_MAX,
+	ANSWERS_MAX = 2 * JOBS_MAX + RUNNING_MAX * JOB_WINDOW,
 };
 
 #define BACKOFF_MIN   (50 * USEC_PER_MSEC)
 #define BACKOFF_MAX   (5 * USEC_PER_SEC)
 #define HELLO_TIMEOUT (10 * USEC_PER_SEC)
 
-/* A frame that waits to be sent. */
+/* A frame that waits to be sent, and then for the vault's reply. */
 struct answer {
 	struct answer *next;
+	enum wire_verb verb;
+	char id[JOB_ID_MAX + 1]; /* of a job that waits for the reply; else "" */
 	struct buf frame;
 };
 
@@ -37,7 +40,9 @@ struct worker {
 	bool is_greeting;
 	bool is_away_told; /* the log knows that the vault is away */
 	struct answer *answers, **answers_end;
-	unsigned answer_count;
+	struct answer *sent, **sent_end; /* the vault replies in this order */
+	unsigned answer_count;		 /* of both */
+	struct job_listener listener;
 
 	struct job *jobs, **jobs_end; /* in the order of arrival */
 	unsigned job_count;
@@ -46,16 +51,23 @@ struct worker {
 
 static void start_waiting(struct worker *w);
 
-static void drop_answers(struct worker *w)
+static void free_answers(struct answer *a)
 {
-	while (w->answers) {
-		struct answer *a = w->answers;
+	while (a) {
+		struct answer *next = a->next;
 
-		w->answers = a->next;
 		buf_release(&a->frame);
 		free(a);
+		a = next;
 	}
+}
+
+static void drop_answers(struct worker *w)
+{
+	free_answers(steal_ptr(w->answers));
+	free_answers(steal_ptr(w->sent));
 	w->answers_end = &w->answers;
+	w->sent_end = &w->sent;
 	w->answer_count = 0;
 }
 
@@ -134,9 +146,10 @@ static int flush(struct worker *w)
 		w->answers = a->next;
 		if (!w->answers)
 			w->answers_end = &w->answers;
-		w->answer_count--;
 		buf_release(&a->frame);
-		free(a);
+		a->next = NULL;
+		*w->sent_end = a;
+		w->sent_end = &a->next;
 	}
 	return sd_event_source_set_io_events(w->io, EPOLLIN);
 }
@@ -165,7 +178,8 @@ static int build_done(const struct job *j, bool with_output, struct buf *ret)
 	return frame_end(ret);
 }
 
-static int queue_answer(struct worker *w, struct buf *frame)
+static int queue_answer(struct worker *w, enum wire_verb verb, const char *id,
+			struct buf *frame)
 {
 	struct answer *a;
 
@@ -174,6 +188,8 @@ static int queue_answer(struct worker *w, struct buf *frame)
 	a = calloc(1, sizeof(*a));
 	if (!a)
 		return -ENOMEM;
+	a->verb = verb;
+	(void)snprintf(a->id, sizeof(a->id), "%s", id);
 	a->frame = *frame;
 	*frame = BUF_INIT;
 	*w->answers_end = a;
@@ -192,14 +208,14 @@ static void answer_job(struct worker *w, struct job *j)
 		remove_job(w, j);
 		return;
 	}
-	log_info("%s %s for %s: %s", job_is_hook(j) ? j->hook.program : "dns",
+	log_info("%s %s for %s: %s", job_is_hook(j) ? j->hook.program : job_program(j),
 		 job_is_hook(j) ? j->hook.action : "check", j->zone, j->result);
 	r = build_done(j, true, &frame);
 	if (r == -E2BIG)
 		r = build_done(j, false, &frame); /* the word matters more than the detail */
 	remove_job(w, j);
 	if (r == 0)
-		r = queue_answer(w, &frame);
+		r = queue_answer(w, WIRE_WORKER_DONE, "", &frame);
 	if (r < 0)
 		disconnect(w, "an answer can not be sent");
 }
@@ -211,6 +227,14 @@ static void on_ended(struct job *j, void *context)
 	w->running--;
 	answer_job(w, j);
 	start_waiting(w);
+}
+
+/* A connection that can not take it has ended, or will be found out to have. */
+static int on_sync(struct job *j, struct buf *frame, void *context)
+{
+	struct worker *w = context;
+
+	return w->fd < 0 ? -ENOTCONN : queue_answer(w, WIRE_WORKER_SYNC, j->id, frame);
 }
 
 /* Two hooks at work on one zone would undo each other's changes. */
@@ -233,7 +257,7 @@ static void start_job(struct worker *w, struct job *j)
 		job_refuse(j, HOOK_CONFIG, why.what);
 		return;
 	}
-	r = job_start(j, w->event, on_ended, w);
+	r = job_start(j, w->event, &w->listener);
 	if (r < 0)
 		job_refuse(j, HOOK_TEMPORARY, strerrordesc_np(-r));
 	else
@@ -305,15 +329,33 @@ static int take_cancel(struct worker *w, const struct frame *f)
 	return 0; /* one that has ended already crosses its answer on the way */
 }
 
+/* What the next reply is for; owned by the caller. NULL when nothing was asked. */
+static struct answer *take_sent(struct worker *w)
+{
+	struct answer *a = w->sent;
+
+	if (!a)
+		return NULL;
+	w->sent = a->next;
+	if (!w->sent)
+		w->sent_end = &w->sent;
+	w->answer_count--;
+	return a;
+}
+
 static int take_reply(struct worker *w, const struct frame *f)
 {
-	enum wire_verb verb = w->is_greeting ? WIRE_WORKER_HELLO : WIRE_WORKER_DONE;
+	cleanup_free struct answer *a = take_sent(w);
 	enum wire_status status;
-	int r = wire_check_reply(f, verb, &status);
+	struct job *j;
+	int r = a ? wire_check_reply(f, a->verb, &status) : -EPROTO;
 
 	if (r < 0)
 		return r;
-	if (!w->is_greeting)
+	j = a->id[0] ? find_job(w, a->id) : NULL;
+	if (j)
+		job_answered(j, status == WIRE_STATUS_OK);
+	if (a->verb != WIRE_WORKER_HELLO)
 		return 0; /* it was told; what it makes of it is its own affair */
 	if (status != WIRE_STATUS_OK)
 		return -EACCES;
@@ -340,9 +382,9 @@ static int take_frame(struct worker *w, const struct buf *bytes)
 	r = wire_check_request(&f, WIRE_PUSH, &verb);
 	if (r < 0)
 		return r;
-	if (verb == WIRE_JOB_HOOK || verb == WIRE_JOB_UPSTREAM || verb == WIRE_JOB_DNS)
-		return take_job(w, &f, verb);
-	return verb == WIRE_JOB_CANCEL ? take_cancel(w, &f) : -EOPNOTSUPP;
+	if (verb == WIRE_JOB_CANCEL)
+		return take_cancel(w, &f);
+	return job_is_known(verb) ? take_job(w, &f, verb) : -EOPNOTSUPP;
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *context)
@@ -381,7 +423,7 @@ static int greet(struct worker *w)
 		return r;
 	w->is_greeting = true;
 	r = arm_timer(w, HELLO_TIMEOUT);
-	return r < 0 ? r : queue_answer(w, &frame);
+	return r < 0 ? r : queue_answer(w, WIRE_WORKER_HELLO, "", &frame);
 }
 
 static void try_connect(struct worker *w)
@@ -429,6 +471,8 @@ int worker_new(sd_event *event, const struct worker_options *options, struct wor
 	w->backoff = BACKOFF_MIN;
 	w->jobs_end = &w->jobs;
 	w->answers_end = &w->answers;
+	w->sent_end = &w->sent;
+	w->listener = (struct job_listener){ on_ended, on_sync, w };
 	r = sd_event_add_time_relative(event, &w->timer, CLOCK_MONOTONIC, 0, USEC_PER_MSEC,
 				       on_timer, w);
 	if (r < 0)

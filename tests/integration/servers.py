@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Real name servers of the test's own: BIND, NSD and Knot, on loopback, in the test's root."""
+"""Real servers of the test's own, on loopback, in the test's root: BIND, NSD, Knot and slapd."""
 
 import os
 import re
 import socket
 import subprocess
 
-from harness import PATIENCE, Failure, Process, poll
+from urllib.parse import quote
+
+from harness import PATIENCE, Failure, Process, free_port, poll
 
 
 def both_ports_free(address, port):
@@ -177,3 +179,130 @@ zone:
 def serial(address, port, zone):
     found = re.search(r"SOA\s+\S+\s+\S+\s+(\d+)", dig(address, port, zone, "SOA"))
     return int(found.group(1)) if found else None
+
+
+LDAP_BASE = "dc=example,dc=org"
+LDAP_ADMIN = f"cn=admin,{LDAP_BASE}"
+LDAP_PASSWORD = "directory manager"
+
+
+class Slapd:
+    """slapd(8) with ldapi, ldap and, with TLS = (ca, certificate, key), ldaps; root on ldapi is its admin.
+
+    A name and a password that may only read: READER and LDAP_PASSWORD. Without SYNCPROV it shows no contextCSN.
+    """
+
+    READER = f"cn=reader,{LDAP_BASE}"
+
+    def __init__(self, root, name="slapd", tls=None, syncprov=True, options="", serverid=0):
+        self.root, self.name, self.tls = root, name, tls
+        self.syncprov = syncprov
+        self.folder = root.join(name)
+        self.db = root.join(name, "db")
+        os.makedirs(self.db)
+        self.port, self.tls_port = free_port(), free_port()
+        self.ldapi = f"ldapi://{quote(root.join(name, 'ldapi'), safe='')}"
+        self.ldap = f"ldap://127.0.0.1:{self.port}"
+        self.ldaps = f"ldaps://127.0.0.1:{self.tls_port}"
+        self.process = None
+        self.conf = root.write(f"{name}/slapd.conf", self._conf(syncprov, options, serverid))
+        self.slapadd(f"""dn: {LDAP_BASE}
+objectClass: dcObject
+objectClass: organization
+dc: example
+o: example
+
+dn: {self.READER}
+objectClass: organizationalRole
+objectClass: simpleSecurityObject
+cn: reader
+userPassword: {LDAP_PASSWORD}
+
+dn: ou=services,{LDAP_BASE}
+objectClass: organizationalUnit
+ou: services
+""")
+
+    def _conf(self, syncprov, options, serverid):
+        tls = ""
+        if self.tls:
+            tls = "TLSCACertificateFile {}\nTLSCertificateFile {}\nTLSCertificateKeyFile {}".format(*self.tls)
+        overlay = "overlay syncprov\nsyncprov-checkpoint 100 5\nsyncprov-sessionlog 1000" if syncprov else ""
+        return f"""
+include /etc/ldap/schema/core.schema
+include /etc/ldap/schema/cosine.schema
+include /etc/ldap/schema/inetorgperson.schema
+modulepath /usr/lib/ldap
+moduleload back_mdb
+moduleload syncprov
+pidfile {self.folder}/pid
+argsfile {self.folder}/args
+serverID {serverid}
+{tls}
+authz-regexp "gidNumber=.*\\+uidNumber={os.geteuid()},cn=peercred,cn=external,cn=auth" "{LDAP_ADMIN}"
+{options if options.startswith("sizelimit") else ""}
+database mdb
+maxsize 268435456
+suffix "{LDAP_BASE}"
+rootdn "{LDAP_ADMIN}"
+rootpw "{LDAP_PASSWORD}"
+directory {self.db}
+index entryCSN,entryUUID,objectClass eq
+access to attrs=userPassword by * auth
+access to * by * read
+{"" if options.startswith("sizelimit") else options}
+{overlay}
+"""
+
+    def _run(self, *command, given=None):
+        done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        if done.returncode != 0:
+            raise Failure(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def slapadd(self, ldif):
+        """Only while it does not run."""
+        tool = ("-w",) if self.syncprov else ()  # contextCSN is to know of it
+        self._run("slapadd", "-q", *tool, "-f", self.conf, "-b", LDAP_BASE, given=ldif)
+
+    def start(self):
+        urls = f"{self.ldapi} {self.ldap}/" + (f" {self.ldaps}/" if self.tls else "")
+        self.process = self.root.adopt(
+            Process(["slapd", "-f", self.conf, "-h", urls, "-d", "none"], self.root.join("log", self.name)))
+        poll(f"{self.name} to answer", self._answers)
+        return self
+
+    def _answers(self):
+        if not self.process.is_running():
+            raise Failure(f"{self.name} ended: {self.process.log()}")
+        done = subprocess.run(["ldapwhoami", "-Y", "EXTERNAL", "-Q", "-H", self.ldapi], capture_output=True,
+                              timeout=PATIENCE, check=False)
+        return done.returncode == 0
+
+    def stop(self):
+        self.process.stop()
+
+    def modify(self, ldif):
+        """LDIF with changetype, or entries to add, as root over ldapi."""
+        return self._run("ldapmodify", "-a", "-Y", "EXTERNAL", "-Q", "-H", self.ldapi, given=ldif)
+
+    @staticmethod
+    def dn(cn):
+        return f"cn={cn},ou=services,{LDAP_BASE}"
+
+    @classmethod
+    def ldif(cls, cn, description="a service", more=""):
+        return (f"dn: {cls.dn(cn)}\nobjectClass: organizationalRole\ncn: {cn}\n"
+                f"description: {description}\n{more}\n")
+
+    def add(self, *cns, **more):
+        self.modify("".join(self.ldif(cn, **more) for cn in cns))
+
+    def delete(self, *cns):
+        self.modify("".join(f"dn: {self.dn(cn)}\nchangetype: delete\n\n" for cn in cns))
+
+    def rename(self, old, new):
+        self.modify(f"dn: {self.dn(old)}\nchangetype: modrdn\nnewrdn: cn={new}\ndeleteoldrdn: 1\n")
+
+    def describe(self, cn, description):
+        self.modify(f"dn: {self.dn(cn)}\nchangetype: modify\nreplace: description\ndescription: {description}\n")

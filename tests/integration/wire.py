@@ -46,6 +46,49 @@ class Done:
         return f"{self.result} {json.dumps(self.output)}"
 
 
+def unpack_attributes(data):
+    """The field `attributes` of Worker.Sync as a dict of lists of bytes."""
+    found, at = {}, 0
+    while at < len(data):
+        end = data.index(b"\0", at)
+        name = data[at:end].decode()
+        (count,) = struct.unpack(">H", data[end + 1 : end + 3])
+        at, found[name] = end + 3, []
+        for _ in range(count):
+            (size,) = struct.unpack(">I", data[at : at + 4])
+            found[name].append(data[at + 4 : at + 4 + size])
+            at += 4 + size
+    return found
+
+
+class Sync:
+    """What an LDAP job has told so far."""
+
+    def __init__(self):
+        self.ops = []
+        self.fields = []
+
+    def take(self, fields):
+        self.ops.append(fields["op"].decode())
+        self.fields.append(fields)
+
+    def find(self, op):
+        return [f for f in self.fields if f["op"] == op.encode()]
+
+    @property
+    def committed(self):
+        return self.ops[-1:] == ["commit"]
+
+    @property
+    def cookie(self):
+        return self.find("commit")[0]["cookie"].decode()
+
+    def entries(self):
+        """uuid -> (dn, attributes)"""
+        return {f["uuid"].decode(): (f["dn"].decode(), unpack_attributes(f["attributes"]))
+                for f in self.find("upsert")}
+
+
 class FakeVault:
     """The vault's end of the worker's socket, under ROOT."""
 
@@ -64,6 +107,8 @@ class FakeVault:
         self.worker = None
         self.count = 0
         self.done = {}
+        self.synced = {}
+        self.sync_status = "ok"
 
     def accept(self):
         """Takes the worker's next connection and its greeting."""
@@ -104,25 +149,60 @@ class FakeVault:
                    *optional.items(), ("timeout", timeout)])
         return job
 
+    def smtp(self, server, secret, user="relay", tls="starttls", timeout=30, **optional):
+        self.count += 1
+        job = f"job-{self.count}"
+        self.send([("verb", "Job.Smtp"), ("id", job), ("zone", "provider"), ("server", server),
+                   ("tls", tls), ("user", user), ("secret", secret), ("timeout", timeout),
+                   *optional.items()])
+        return job
+
+    def ldap(self, uris, mode="full", timeout=60, bind="external", filter="(objectClass=*)",
+             base="dc=example,dc=org", attributes="cn description", **optional):
+        self.count += 1
+        job = f"job-{self.count}"
+        self.synced[job] = Sync()
+        self.send([("verb", "Job.Ldap"), ("id", job), ("zone", "ldap"), ("timeout", timeout),
+                   ("uris", uris), ("bind", bind), ("base", base), ("filter", filter),
+                   ("attributes", attributes), ("mode", mode), *optional.items()])
+        return job
+
+    def receive(self):
+        """One frame of the worker, answered."""
+        frame = self.worker.recv(FRAME_MAX)
+        if not frame:
+            raise Failure("the worker is gone")
+        fields = unpack(frame)
+        if fields.get("verb") == b"Worker.Sync":
+            self.synced[fields["id"].decode()].take(fields)
+            self.send([("status", self.sync_status)])
+        elif fields.get("verb") == b"Worker.Done":
+            done = Done(fields)
+            self.done[done.id] = done
+            self.send([("status", "ok")])
+        else:
+            raise Failure(f"the worker said {fields}")
+
     def cancel(self, job):
         self.send([("verb", "Job.Cancel"), ("id", job)])
 
     def wait(self, job):
         """How JOB ended; what other jobs answer meanwhile is kept."""
         while job not in self.done:
-            frame = self.worker.recv(FRAME_MAX)
-            if not frame:
-                raise Failure("the worker is gone")
-            fields = unpack(frame)
-            if fields.get("verb") != b"Worker.Done":
-                raise Failure(f"the worker said {fields}")
-            done = Done(fields)
-            self.done[done.id] = done
-            self.send([("status", "ok")])
+            self.receive()
         return self.done.pop(job)
 
     def run_hook(self, *args, **more):
         return self.wait(self.hook(*args, **more))
+
+    def probe(self, *args, **more):
+        return self.wait(self.smtp(*args, **more))
+
+    def read(self, *args, **more):
+        """(how it ended, what it told)"""
+        job = self.ldap(*args, **more)
+        done = self.wait(job)
+        return done, self.synced.pop(job)
 
     def ask(self, *args, **more):
         return self.wait(self.dns(*args, **more))

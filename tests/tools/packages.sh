@@ -4,7 +4,8 @@
 # packages, without any of them starting a service.
 
 packages_build='gcc make autoconf automake libtool pkg-config autoconf-archive libc6-dev
-	libsodium-dev liblmdb-dev libsystemd-dev libjansson-dev libssl-dev libsasl2-dev'
+	libsodium-dev liblmdb-dev libsystemd-dev libjansson-dev libssl-dev libsasl2-dev libldap-dev
+	libcurl4-openssl-dev ca-certificates'
 
 packages_sudo() {
 	if [ "$(id -u)" = 0 ]; then
