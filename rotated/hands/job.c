@@ -378,7 +378,7 @@ static int start_child(struct job *j)
 	const struct buf *payload = &j->hook.payload;
 	cleanup_close int input = -1;
 
-	if (j->kind != JOB_HOOK)
+	if (!job_is_hook(j))
 		return child_start(ours[j->kind], j, -1, &j->child);
 	input = child_input(payload->data ? (const void *)payload->data : "", payload->len);
 	if (input < 0)
