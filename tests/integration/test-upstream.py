@@ -14,7 +14,7 @@ from wire import payload  # noqa: F401  (the path of the tests)
 from whole import Site
 
 results = Results()
-BY_HOOK = "--by-server" not in sys.argv  # there is no server=: the hook tries it
+BY_HOOK = "--by-hook" in sys.argv  # there is no server=: the hook tries it
 LONG = 4 * PATIENCE
 
 TIMES = """
