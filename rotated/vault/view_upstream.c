@@ -85,7 +85,9 @@ void view_upstream(const struct manager *m, const struct item *item, struct view
 {
 	const struct engine_item *e = &item->engine;
 
-	if (!v->subject)
+	/* what is accepted and should not be is the trouble, whatever else is on its way */
+	if (!v->subject ||
+	    (e->failures > 0 && e->trouble == ENGINE_OUTCOME_ACCEPTED && withdrawing(e)))
 		v->subject = withdrawing(e);
 	if (e->failures > 0) {
 		view_trouble(m, item, v);
