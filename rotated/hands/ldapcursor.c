@@ -64,9 +64,20 @@ bool ldap_time_take(const void *data, size_t len, char ret[static LDAP_TIME_LEN 
 	return true;
 }
 
+/* The CSN in SET of the replica that made CSN; NULL for none. */
+static const char *find_sid(const struct ldap_cursor *set, const char *csn)
+{
+	for (unsigned i = 0; i < set->count; i++)
+		if (strncmp(set->csn[i] + SID_AT, csn + SID_AT, SID_LEN) == 0)
+			return set->csn[i];
+	return NULL;
+}
+
 bool ldap_cursor_add(struct ldap_cursor *set, const void *data, size_t len)
 {
-	if (set->count == LDAP_CSNS_MAX || !ldap_csn_take(data, len, set->csn[set->count]))
+	char *csn = set->csn[set->count < LDAP_CSNS_MAX ? set->count : 0];
+
+	if (set->count == LDAP_CSNS_MAX || !ldap_csn_take(data, len, csn) || find_sid(set, csn))
 		return false;
 	set->count++;
 	return true;
@@ -88,7 +99,8 @@ static int parse_words(char *words, struct ldap_cursor *c)
 	const char *first = strsep(&words, " ");
 
 	if (c->kind == LDAP_CURSOR_TIME) {
-		if (!first || !ldap_time_take(first, strlen(first), c->time))
+		if (!first || strlen(first) != LDAP_TIME_LEN ||
+		    !ldap_time_take(first, LDAP_TIME_LEN, c->time))
 			return -EBADMSG;
 		first = strsep(&words, " ");
 	} else if (c->kind != LDAP_CURSOR_NONE) {
@@ -142,15 +154,6 @@ void ldap_cursor_write(const struct ldap_cursor *c, struct buf *out)
 		buf_printf(out, " %s", c->csn[i]);
 	if (c->kind != LDAP_CURSOR_SET)
 		buf_printf(out, " %s", c->uri);
-}
-
-/* The CSN in SET of the replica that made CSN; NULL for none. */
-static const char *find_sid(const struct ldap_cursor *set, const char *csn)
-{
-	for (unsigned i = 0; i < set->count; i++)
-		if (strncmp(set->csn[i] + SID_AT, csn + SID_AT, SID_LEN) == 0)
-			return set->csn[i];
-	return NULL;
 }
 
 bool ldap_cursor_covers(const struct ldap_cursor *old, const struct ldap_cursor *now,

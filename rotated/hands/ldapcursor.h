@@ -46,7 +46,8 @@ bool ldap_time_take(const void *data, size_t len, char ret[static LDAP_TIME_LEN 
 must_check int ldap_cursor_parse(const char *cookie, struct ldap_cursor *ret);
 void ldap_cursor_write(const struct ldap_cursor *c, struct buf *out);
 
-/* Adds a value of contextCSN; false when it is none or there are too many. */
+/* Adds a value of contextCSN; false when it is none, a second one of its replica, or too many.
+ */
 bool ldap_cursor_add(struct ldap_cursor *set, const void *data, size_t len);
 
 /* Whether the directory that shows NOW (a set, or empty) at URI has all that OLD saw there. */

@@ -43,6 +43,7 @@ static void cookies_survive_and_rubbish_is_refused(void **state)
 		"1 set " CSN_A "\n",
 		"1 max " CSN_A " a",
 		"1 set  " CSN_A,
+		"1 set " CSN_A " " CSN_A2,
 	};
 
 	(void)state;
