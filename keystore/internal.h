@@ -50,6 +50,10 @@ struct keystore {
 
 /* keystore.c */
 must_check int keystore_db_open(struct keystore *ks, bool create, struct report *report);
+/* Fills db, cur, hist and meta_db from the environment at PATH with LMDB's FLAGS; db may be set
+ * also after a failure. */
+must_check int keystore_db_open_at(struct keystore *ks, const char *path, unsigned flags,
+				   bool create);
 must_check int keystore_check_file(int dirfd, const char *dir, const char *name,
 				   struct report *report);
 
@@ -72,6 +76,9 @@ must_check int state_may_change(const struct keystore *ks, struct report *report
 /* Looks again at META and anchor on disk. */
 must_check int state_check(struct keystore *ks, struct report *report);
 
+/* 0 when META in the open environment is that of the last commit, or -EBADMSG. */
+must_check int state_same(struct keystore *ks);
+
 /* store.c */
 /* The active or the wanted epoch of a record's tier; NULL when it is sealed or unknown. */
 const struct epoch *store_epoch(const struct keystore *ks, const struct record_header *h);
@@ -81,7 +88,30 @@ void store_wipe_scratch(struct keystore *ks, size_t len);
 must_check int store_newest_hist(struct keystore *ks, MDB_txn *txn, const uint8_t *hash,
 				 uint8_t *ret_key, struct span *ret_value);
 
-/* txn.c: commits META alone, to bind a new generation of the keyring. */
+/* unlock.c */
+/*
+ * Writes RING with the keys that are open as the next generation, and loads it. After a failure
+ * all is as it was, or the disk is one generation ahead, which the next write makes up for.
+ * META has still to be committed.
+ */
+must_check int ring_write(struct keystore *ks, struct keyring *ring, struct report *report);
+/* Opens what ring_write() has read back, with the roots of both tiers. */
+must_check int ring_prove(struct keystore *ks, struct report *report);
+/* Overwrites and removes keyring.prev. The caller has proven the keyring. */
+void ring_drop_prev(struct keystore *ks);
+
+/* compact.c: puts a copy without free pages in the place of the store. -ENOSPC when there is no
+ * room for it; after any failure the store is as it was. */
+must_check int store_compact(struct keystore *ks, struct report *report);
+/* Removes what an interrupted store_compact() left. */
+void store_drop_copy(struct keystore *ks);
+
+/* txn.c */
+/* Seals what is under the key AT anew, for the active epoch of its tier. The id, version and
+ * content stay. -ENOKEY when the tier is sealed, -EBADMSG. */
+must_check int txn_reseal(struct keystore_txn *txn, enum record_table table, struct span at);
+
+/* Commits META alone, to bind a new generation of the keyring. */
 must_check int txn_commit_empty(struct keystore *ks, struct report *report);
 
 #endif

@@ -63,6 +63,12 @@ void keys_protect(void *keys)
 	(void)sodium_mprotect_readonly(keys);
 }
 
+void keys_unprotect(void *keys)
+{
+	/* fails only for memory that is not ours */
+	(void)sodium_mprotect_readwrite(keys);
+}
+
 void keys_free(void *keys)
 {
 	sodium_free(keys);

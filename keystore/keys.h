@@ -63,8 +63,9 @@ struct issuer_keys {
 /* Guarded memory of SIZE bytes, zero-filled and writable; NULL when there is none. LOCKED is
  * set false, and otherwise left, when it is not locked into RAM. */
 void *keys_alloc(size_t size, bool *locked);
-/* After filling. */
+/* After filling; and before changing what was filled. */
 void keys_protect(void *keys);
+void keys_unprotect(void *keys);
 /* NULL is allowed. Wipes. */
 void keys_free(void *keys);
 

@@ -154,7 +154,7 @@ static int open_tables(struct keystore *ks, unsigned flags)
 	return rc == 0 ? db_error(mdb_txn_commit(steal_ptr(txn))) : db_error(rc);
 }
 
-int keystore_db_open(struct keystore *ks, bool create, struct report *report)
+int keystore_db_open_at(struct keystore *ks, const char *path, unsigned flags, bool create)
 {
 	int dead;
 	int rc;
@@ -167,15 +167,19 @@ int keystore_db_open(struct keystore *ks, bool create, struct report *report)
 		rc = mdb_env_set_mapsize(ks->db, MAP_SIZE_FIRST);
 	/* MDB_NOTLS: a walk may be under way when another read begins */
 	if (rc == 0)
-		rc = mdb_env_open(ks->db, ks->store_dir, MDB_NOTLS, FILE_MODE);
+		rc = mdb_env_open(ks->db, path, MDB_NOTLS | flags, FILE_MODE);
 	if (rc == 0)
 		rc = mdb_reader_check(ks->db, &dead);
 	r = rc ? db_error(rc) : db_fill_up(ks->db);
 	if (r == 0)
 		r = open_tables(ks, create ? MDB_CREATE : 0);
-	if (r == -ENOENT) /* a table: the file was emptied */
-		r = -EBADMSG;
-	return db_report(report, r, "cannot open", ks->store_dir);
+	return r == -ENOENT ? -EBADMSG : r; /* a table: the file was emptied */
+}
+
+int keystore_db_open(struct keystore *ks, bool create, struct report *report)
+{
+	return db_report(report, keystore_db_open_at(ks, ks->store_dir, 0, create),
+			 "cannot open", ks->store_dir);
 }
 
 static int check_files(struct keystore *ks, struct report *report)
@@ -218,6 +222,7 @@ int keystore_open(const char *dir, const struct keystore_env *env, struct keysto
 		r = keystore_db_open(ks, false, report);
 	if (r < 0)
 		return r;
+	store_drop_copy(ks);
 	*ret = steal_ptr(ks);
 	return 0;
 }

@@ -257,22 +257,58 @@ int record_decode_plain(struct span padded, bool tombstone, struct record_conten
 	return 0;
 }
 
+static int unseal(const struct record_place *place, const uint8_t key[static SEAL_KEY_LEN],
+		  struct span value, uint8_t *plain)
+{
+	uint8_t aad[RECORD_AAD_MAX];
+	size_t aad_len = record_aad(place, value.data, aad);
+
+	return seal_decrypt(
+		key, value.data + RECORD_BOUND_LEN, SPAN_OF(aad, aad_len),
+		SPAN_OF(value.data + RECORD_HEADER_LEN, value.len - RECORD_HEADER_LEN), plain);
+}
+
+int record_reseal(const struct record_place *place, const struct record_header *header,
+		  const struct record_rekey *keys, struct span value,
+		  const struct record_output *out)
+{
+	uint8_t aad[RECORD_AAD_MAX];
+	struct record_header old;
+	size_t aad_len;
+	size_t len;
+	uint8_t *p;
+	int r;
+
+	r = record_header_decode(value, &old);
+	if (r < 0)
+		return r;
+	len = value.len - RECORD_HEADER_LEN - SEAL_TAG_LEN;
+	p = buf_reserve(out->value, value.len);
+	if (!p)
+		return buf_error(out->value);
+	r = unseal(place, keys->from, value, out->scratch);
+	if (r == 0) {
+		header_encode(header, p);
+		aad_len = record_aad(place, p, aad);
+		seal_encrypt(keys->to, header->nonce, SPAN_OF(aad, aad_len),
+			     SPAN_OF(out->scratch, len), p + RECORD_HEADER_LEN);
+		out->value->len += value.len;
+	}
+	sodium_memzero(out->scratch, len);
+	return r;
+}
+
 int record_open(const struct record_place *place, const uint8_t key[static SEAL_KEY_LEN],
 		struct span value, uint8_t *plain, struct record_content *ret)
 {
-	struct span sealed = { value.data + RECORD_HEADER_LEN, value.len - RECORD_HEADER_LEN };
-	uint8_t aad[RECORD_AAD_MAX];
 	struct record_header h;
-	size_t aad_len;
 	int r;
 
 	r = record_header_decode(value, &h);
+	if (r == 0)
+		r = unseal(place, key, value, plain);
 	if (r < 0)
 		return r;
-	aad_len = record_aad(place, value.data, aad);
-	r = seal_decrypt(key, h.nonce, SPAN_OF(aad, aad_len), sealed, plain);
-	if (r < 0)
-		return r;
-	return record_decode_plain(SPAN_OF(plain, sealed.len - SEAL_TAG_LEN),
+	return record_decode_plain(SPAN_OF(plain, value.len - RECORD_HEADER_LEN - SEAL_TAG_LEN),
 				   h.flags & RECORD_TOMBSTONE, ret);
 }

@@ -79,6 +79,19 @@ must_check int record_seal(const struct record_place *place, const struct record
 			   const struct record_content *content,
 			   const struct record_output *out);
 
+/* The keys of the epoch that a value has and of the one that it shall have. */
+struct record_rekey {
+	const uint8_t *from; /* SEAL_KEY_LEN each */
+	const uint8_t *to;
+};
+
+/* Opens VALUE and seals what is in it again, byte for byte, under HEADER in the same place.
+ * -EBADMSG, -ENOMEM. */
+must_check int record_reseal(const struct record_place *place,
+			     const struct record_header *header,
+			     const struct record_rekey *keys, struct span value,
+			     const struct record_output *out);
+
 /*
  * Opens VALUE into PLAIN, which has at least value.len bytes, and decodes it. RET borrows from
  * PLAIN. -EBADMSG.

@@ -158,16 +158,22 @@ static void describe(const struct keystore *ks, struct report *report)
 		    ks->dir);
 }
 
-int state_check(struct keystore *ks, struct report *report)
+int state_same(struct keystore *ks)
 {
 	struct meta m;
-	int r;
+	int r = read_meta(ks, &m);
 
-	r = read_meta(ks, &m);
 	if (r == 0 && (m.txid != ks->meta->txid ||
 		       sodium_memcmp(&m.set, &ks->meta->set, sizeof(m.set)) != 0))
 		r = -EBADMSG;
 	sodium_memzero(&m, sizeof(m));
+	return r;
+}
+
+int state_check(struct keystore *ks, struct report *report)
+{
+	int r = state_same(ks);
+
 	if (r < 0) {
 		(void)report_set(report, r, "%s: META is not what was committed last",
 				 ks->store_dir);

@@ -141,6 +141,26 @@ static int drop(struct keystore_txn *txn, const struct record_place *place, stru
 	return db_error(mdb_del(txn->db, dbi_of(txn, place->table), &key, NULL));
 }
 
+/* Puts a sealed VALUE with the header H at PLACE, and into the set hash. */
+static int enter(struct keystore_txn *txn, const struct record_place *place,
+		 const struct record_header *h, const struct buf *value, unsigned flags)
+{
+	const struct span sealed = { value->data, value->len };
+	MDB_val key = db_val(place->key);
+	MDB_val data = db_val(sealed);
+	int r = db_error(mdb_put(txn->db, dbi_of(txn, place->table), &key, &data, flags));
+
+	if (r < 0)
+		return r;
+	set_hash_add(&txn->next.set, txn->ks->auth->set, place, sealed);
+	txn->bytes += value->len;
+	if (h->flags & RECORD_ISSUER)
+		txn->next.seals_issuer++;
+	else
+		txn->next.seals_auth++;
+	return 0;
+}
+
 /* Seals CONTENT under H and stores it at PLACE, where nothing is. */
 static int add(struct keystore_txn *txn, const struct record_place *place,
 	       struct record_header *h, const struct record_content *content)
@@ -148,8 +168,6 @@ static int add(struct keystore_txn *txn, const struct record_place *place,
 	cleanup_buf struct buf value = BUF_INIT;
 	const struct record_output out = { txn->ks->scratch, &value };
 	const struct epoch *epoch = store_epoch(txn->ks, h);
-	MDB_val key = db_val(place->key);
-	MDB_val data;
 	int r;
 
 	if (!epoch)
@@ -158,20 +176,11 @@ static int add(struct keystore_txn *txn, const struct record_place *place,
 	h->txid = txn->next.txid;
 	rng_fill(&txn->ks->rng, h->nonce, SEAL_NONCE_LEN);
 	r = record_seal(place, h, epoch->key, content, &out);
-	if (r < 0)
-		return r;
-	data = db_val(SPAN_OF(value.data, value.len));
-	r = db_error(mdb_put(txn->db, dbi_of(txn, place->table), &key, &data, MDB_NOOVERWRITE));
-	if (r < 0)
-		return r;
-	set_hash_add(&txn->next.set, txn->ks->auth->set, place, SPAN_OF(value.data, value.len));
-	++*count_of(txn, place->table);
-	txn->bytes += value.len;
-	if (h->flags & RECORD_ISSUER)
-		txn->next.seals_issuer++;
-	else
-		txn->next.seals_auth++;
-	return 0;
+	if (r == 0)
+		r = enter(txn, place, h, &value, MDB_NOOVERWRITE);
+	if (r == 0)
+		++*count_of(txn, place->table);
+	return r;
 }
 
 static int check_put(const struct keystore_txn *txn, const struct keystore_record *rec)
@@ -296,6 +305,55 @@ int keystore_remove(struct keystore_txn *txn, const struct keystore_id *id, cons
 	if (r < 0)
 		return r;
 	r = bury(txn, &live, old_value, old.version + 1, &content);
+	if (r < 0)
+		return fail(txn, r);
+	txn->changes++;
+	return 0;
+}
+
+/* The epochs that a record has and gets; its header then names the latter. */
+static int choose_epochs(const struct keystore *ks, struct record_header *h,
+			 struct record_rekey *ret)
+{
+	const struct epoch *from = store_epoch(ks, h);
+	const struct epoch *to;
+
+	h->epoch = 0;
+	to = store_epoch(ks, h);
+	if (!to)
+		return -ENOKEY;
+	if (!from)
+		return -EBADMSG;
+	h->epoch = to->id;
+	*ret = (struct record_rekey){ from->key, to->key };
+	return 0;
+}
+
+int txn_reseal(struct keystore_txn *txn, enum record_table table, struct span at)
+{
+	cleanup_buf struct buf value = BUF_INIT;
+	const struct record_output out = { txn->ks->scratch, &value };
+	const struct record_place place = place_of(txn, table, at);
+	struct record_rekey keys;
+	struct record_header h;
+	MDB_val key = db_val(at);
+	MDB_val old;
+	int r;
+
+	r = db_error(mdb_get(txn->db, dbi_of(txn, table), &key, &old));
+	if (r == 0)
+		r = record_header_decode(db_span(&old), &h);
+	if (r == 0)
+		r = choose_epochs(txn->ks, &h, &keys);
+	if (r < 0)
+		return r;
+	h.txid = txn->next.txid;
+	rng_fill(&txn->ks->rng, h.nonce, SEAL_NONCE_LEN);
+	r = record_reseal(&place, &h, &keys, db_span(&old), &out);
+	if (r < 0)
+		return r;
+	set_hash_subtract(&txn->next.set, txn->ks->auth->set, &place, db_span(&old));
+	r = enter(txn, &place, &h, &value, 0);
 	if (r < 0)
 		return fail(txn, r);
 	txn->changes++;

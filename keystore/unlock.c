@@ -61,16 +61,13 @@ int keystore_ring_load(struct keystore *ks, struct report *report)
 	return r;
 }
 
-/* The previous keyring opens what a removed slot opened: once the new one is proven it goes. */
-static void drop_prev(struct keystore *ks)
+/* As far as the disk allows: an SSD, a file system that copies on write or one with snapshots
+ * may keep the old blocks. */
+static void overwrite(int fd)
 {
 	static const uint8_t zero[4096];
-	cleanup_close int fd =
-		openat(ks->dirfd, KEYRING_PREV_NAME, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct stat st;
 
-	if (fd < 0)
-		return;
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
 		for (off_t left = st.st_size; left > 0; left -= (off_t)sizeof(zero))
 			ignore_result(fs_write_all(fd, zero,
@@ -78,6 +75,17 @@ static void drop_prev(struct keystore *ks)
 							   ? (size_t)left
 							   : sizeof(zero))); /* best effort */
 	(void)fsync(fd);
+}
+
+/* The previous keyring opens what a removed slot opened: once the new one is proven it goes. */
+void ring_drop_prev(struct keystore *ks)
+{
+	cleanup_close int fd =
+		openat(ks->dirfd, KEYRING_PREV_NAME, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return;
+	overwrite(fd);
 	(void)unlinkat(ks->dirfd, KEYRING_PREV_NAME, 0); /* it is tried again next time */
 	(void)fsync(ks->dirfd);
 }
@@ -91,7 +99,7 @@ static void settle_ring(struct keystore *ks)
 			return; /* keyring.prev stays, and opens again next time */
 		ks->from_prev = false;
 	}
-	drop_prev(ks);
+	ring_drop_prev(ks);
 }
 
 /* Finds the slot that KEY opens. */
@@ -325,18 +333,31 @@ void keystore_slot_get(const struct keystore *ks, size_t index, struct keystore_
 	*ret = ks->file.ring.slots[index].info;
 }
 
-static int write_ring(struct keystore *ks, const struct buf *bytes)
+/* The file that is replaced is made unreadable too, unless it has another name: then it is
+ * somebody's copy. */
+static void overwrite_nameless(int fd)
 {
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_nlink == 0)
+		overwrite(fd);
+}
+
+static int write_files(struct keystore *ks, const struct buf *bytes)
+{
+	cleanup_close int old =
+		openat(ks->dirfd, KEYRING_NAME, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 	int r = fs_replace(ks->dirfd, KEYRING_PREV_NAME, ks->ring_bytes.data,
 			   ks->ring_bytes.len, 0600);
 
-	if (r < 0)
-		return r;
-	return fs_replace(ks->dirfd, KEYRING_NAME, bytes->data, bytes->len, 0600);
+	if (r == 0)
+		r = fs_replace(ks->dirfd, KEYRING_NAME, bytes->data, bytes->len, 0600);
+	if (r == 0)
+		overwrite_nameless(old);
+	return r;
 }
 
-/* Makes RING the keyring: on disk first, then here, then in META. */
-static int replace_ring(struct keystore *ks, struct keyring *ring, struct report *report)
+int ring_write(struct keystore *ks, struct keyring *ring, struct report *report)
 {
 	cleanup_buf struct buf bytes = BUF_INIT;
 	int r;
@@ -344,13 +365,39 @@ static int replace_ring(struct keystore *ks, struct keyring *ring, struct report
 	ring->generation++;
 	r = keyring_encode(ring, ks->auth, ks->issuer, &ks->rng, &bytes);
 	if (r == 0)
-		r = write_ring(ks, &bytes);
+		r = write_files(ks, &bytes);
 	if (r < 0)
 		return db_report(report, r, "cannot write the keyring in", ks->dir);
-	r = ring_load_from(ks, KEYRING_NAME, report);
-	if (r < 0)
-		return r;
-	return txn_commit_empty(ks, report);
+	return ring_load_from(ks, KEYRING_NAME, report);
+}
+
+int ring_prove(struct keystore *ks, struct report *report)
+{
+	struct auth_keys *auth = keys_alloc(sizeof(*auth), &ks->locked);
+	struct issuer_keys *issuer = keys_alloc(sizeof(*issuer), &ks->locked);
+	int r = auth && issuer ? 0 : -ENOMEM;
+
+	if (r == 0) {
+		memcpy(auth->root, ks->auth->root, sizeof(auth->root));
+		memcpy(issuer->root, ks->issuer->root, sizeof(issuer->root));
+		r = keyring_open_auth(&ks->file, auth);
+	}
+	if (r == 0)
+		r = keyring_open_issuer(&ks->file, issuer);
+	if (r == 0 && (auth->epochs.count != ks->auth->epochs.count ||
+		       issuer->epochs.count != ks->issuer->epochs.count))
+		r = -EBADMSG;
+	keys_free(auth);
+	keys_free(issuer);
+	return db_report(report, r, "cannot read back the keyring in", ks->dir);
+}
+
+/* Makes RING the keyring: on disk first, then here, then in META. */
+static int replace_ring(struct keystore *ks, struct keyring *ring, struct report *report)
+{
+	int r = ring_write(ks, ring, report);
+
+	return r < 0 ? r : txn_commit_empty(ks, report);
 }
 
 static int may_change_slots(const struct keystore *ks, struct report *report)
