@@ -26,6 +26,15 @@ static void show_count(FILE *out, const json_t *counts, const char *key, const c
 	(void)fprintf(out, "%" JSON_INTEGER_FORMAT " %s%s", n, one, n == 1 ? "" : "s");
 }
 
+static void show_reseal(FILE *out, const json_t *reseal)
+{
+	char cell[PRINT_CELL_SIZE];
+
+	(void)fprintf(out, "reseal    %s of ", print_cell(reseal, "done", cell));
+	show_count(out, reseal, "total", "record");
+	(void)fputs(print_has(reseal, "waits") ? "; WAITS: rotatectl unseal\n" : "\n", out);
+}
+
 static void show_keystore(FILE *out, const json_t *keystore)
 {
 	char cell[PRINT_CELL_SIZE];
@@ -43,6 +52,8 @@ static void show_keystore(FILE *out, const json_t *keystore)
 	(void)fputs("; ", out);
 	show_count(out, keystore, "records", "record");
 	(void)fprintf(out, ", transaction %s\n", print_cell(keystore, "txid", cell));
+	if (json_is_object(json_object_get(keystore, "reseal")))
+		show_reseal(out, json_object_get(keystore, "reseal"));
 }
 
 static void show_peer(FILE *out, const char *name, const json_t *peer, const char *remark)

@@ -26,6 +26,11 @@ int cli_run_store_verify(struct cli *c)
 	return cli_ask_and_answer(c, WIRE_STORE_VERIFY, show_verify);
 }
 
+int cli_run_store_reseal(struct cli *c)
+{
+	return cli_ask_and_answer(c, WIRE_STORE_RESEAL, NULL);
+}
+
 static bool opens(const json_t *slot, const char *tier)
 {
 	const json_t *tiers = json_object_get(slot, "tiers");

@@ -34,6 +34,7 @@ static handler_fn *const handlers[WIRE_VERB_MAX_] = {
 	[WIRE_STORE_SEAL] = verb_store_seal,
 	[WIRE_STORE_VERIFY] = verb_store_verify,
 	[WIRE_STORE_SLOTS] = verb_store_slots,
+	[WIRE_STORE_RESEAL] = verb_store_reseal,
 	[WIRE_STATUS_GET] = verb_status_get,
 	[WIRE_PLAN_GET] = verb_plan_get,
 	[WIRE_SERVICE_LIST] = verb_service_list,

@@ -69,6 +69,7 @@ HANDLER(verb_store_unseal);
 HANDLER(verb_store_seal);
 HANDLER(verb_store_verify);
 HANDLER(verb_store_slots);
+HANDLER(verb_store_reseal);
 HANDLER(verb_status_get);
 HANDLER(verb_plan_get);
 HANDLER(verb_service_list);

@@ -23,6 +23,7 @@ struct facts;
 struct keygen;
 struct ldap;
 struct peer;
+struct reseal;
 struct worker;
 
 /* What the verifier index says of an item that can be switched off. */
@@ -44,6 +45,7 @@ enum vault_alarm {
 	ALARM_CONFIG, /* the last reload was refused */
 	ALARM_INDEX,  /* the verifier index lags behind the store */
 	ALARM_SENDERS, /* a sender has too many owners */
+	ALARM_RESEAL, /* encrypting the keystore anew does not get on */
 	ALARM_STORE,  /* the last change could not be written */
 	ALARM_UNSEAL, /* the key file did not open the keystore */
 	ALARM_MAX_
@@ -70,6 +72,7 @@ struct manager {
 	struct worker *worker;
 	struct keygen *keygen;
 	struct ldap *ldap;
+	struct reseal *reseal; /* NULL: none is under way, or it waits for ISSUER */
 	sd_event_source *wake;
 	uint64_t probe_at; /* when to see if the disk takes something again; 0: it does */
 	sd_event_source *clock_watch;

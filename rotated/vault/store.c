@@ -16,6 +16,7 @@
 #include "rotated/vault/items.h"
 #include "rotated/vault/keygen.h"
 #include "rotated/vault/ldap.h"
+#include "rotated/vault/reseal.h"
 #include "rotated/vault/schedule.h"
 #include "rotated/vault/worker.h"
 
@@ -171,6 +172,7 @@ int store_unsealed(struct manager *m, struct report *report)
 	manager_notify(m);
 	ldap_wake(m->ldap); /* the tier that has its password may have come */
 	schedule_settle_all(m);
+	reseal_resume(m);
 	return 0;
 }
 
@@ -189,6 +191,7 @@ void store_seal(struct manager *m, enum keystore_tier tier)
 {
 	if (!m->keystore)
 		return;
+	reseal_pause(m);
 	keygen_cancel(m->keygen);
 	refuse_waiters(m);
 	if (tier & KEYSTORE_AUTH) {

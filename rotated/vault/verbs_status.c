@@ -12,6 +12,7 @@
 #include "rotated/vault/driver.h"
 #include "rotated/vault/items.h"
 #include "rotated/vault/ldap.h"
+#include "rotated/vault/reseal.h"
 #include "rotated/vault/store.h"
 #include "rotated/vault/view.h"
 #include "rotated/vault/worker.h"
@@ -40,6 +41,7 @@ static void write_keystore(struct json *j, const struct manager *m)
 	json_put_string(j, "issuer", store_is_open(m, KEYSTORE_ISSUER) ? "open" : "sealed");
 	json_put_number(j, "txid", is_open ? keystore_txid(m->keystore) : 0);
 	json_put_number(j, "records", is_open ? keystore_count(m->keystore) : 0);
+	reseal_write(m, j);
 	json_put_object_end(j);
 	json_put_object(j, "memory");
 	json_put_bool(j, "locked", is_locked || !m->keystore);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Encrypting the keystore anew in the background: a step whenever nothing else is to be done.
+ */
+#ifndef ROTATED_VAULT_RESEAL_H
+#define ROTATED_VAULT_RESEAL_H
+
+#include "rotated/vault/manager.h"
+
+struct json;
+
+/* Goes on with what is under way in the keystore, if anything is and both tiers are open. */
+void reseal_resume(struct manager *m);
+
+/* Before ISSUER is sealed: what is left waits in the keystore. */
+void reseal_pause(struct manager *m);
+
+/* The member "reseal" of the keystore's status: null when none is under way. */
+void reseal_write(const struct manager *m, struct json *j);
+
+#endif
