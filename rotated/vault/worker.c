@@ -304,6 +304,16 @@ static void on_done(struct worker *w, const struct frame *f)
 	pump(w);
 }
 
+/* The worker counts one reply for each of its requests. */
+static void acknowledge(struct worker *w)
+{
+	cleanup_buf struct buf reply = BUF_INIT;
+
+	wire_begin_reply(&reply, WIRE_STATUS_OK);
+	if (w->peer && frame_end(&reply) == 0)
+		peer_send(w->peer, &reply);
+}
+
 static void on_sync(struct worker *w, const struct frame *f)
 {
 	static const struct report refused = { .what = "nobody waits for that" };
@@ -339,8 +349,10 @@ static void on_frame(struct peer *p, const struct frame *f)
 		on_hello(w, p);
 	else if (verb == WIRE_WORKER_SYNC)
 		on_sync(w, f);
-	else
+	else {
+		acknowledge(w);
 		on_done(w, f);
+	}
 }
 
 static void on_closed(struct peer *p)

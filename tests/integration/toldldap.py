@@ -60,7 +60,7 @@ class FakeDirectory:
                         if not frame:
                             break
                         job = unpack(frame)
-                        if job["verb"] == b"Job.Ldap":
+                        if job.get("verb") == b"Job.Ldap":
                             self._answer(job["id"].decode(), job)
             except (OSError, Failure):
                 threading.Event().wait(0.05)
@@ -86,7 +86,7 @@ class FakeDirectory:
                 self._tell(job, mode)
             except Failure:
                 result = "temporary"
-        self.sock.sendall(pack([("verb", "Worker.Done"), ("id", job), ("result", result)]))
+        self._say([("verb", "Worker.Done"), ("id", job), ("result", result)])
 
     def _tell(self, job, mode):
         restored = [("restored", "1")] if self.restored else []
