@@ -52,6 +52,8 @@ class Peer:
 
     def expect(self, verb):
         fields = self.receive()
+        while "verb" not in fields and "status" in fields and verb != "status":  # of Worker.Done
+            fields = self.receive()
         if fields.get("verb", b"").decode() != verb:
             raise harness.Failure(f"wanted {verb}, got {fields}")
         return fields
