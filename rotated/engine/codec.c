@@ -51,7 +51,13 @@ enum version_tag {
 	VERSION_REJECTED = 12,
 };
 
-enum { ITEM_IS_DUE = 1, ITEM_IS_DISABLED = 2, ITEM_IS_HELD = 4, ITEM_FLAGS = 7 };
+enum {
+	ITEM_IS_DUE = 1,
+	ITEM_IS_DISABLED = 2,
+	ITEM_IS_HELD = 4,
+	ITEM_IS_TIDYING = 8,
+	ITEM_FLAGS = 15
+};
 enum { VERSION_IS_APPLIED = 1, VERSION_IS_REVOKED = 2, VERSION_FLAGS_ALL = 3 };
 
 /* ---- writing ---- */
@@ -130,7 +136,8 @@ void engine_encode(const struct engine_item *item, struct buf *out)
 	put_number(out, TAG_FLAGS,
 		   (item->is_due ? ITEM_IS_DUE : 0U) |
 			   (item->is_disabled ? ITEM_IS_DISABLED : 0U) |
-			   (item->is_held ? ITEM_IS_HELD : 0U));
+			   (item->is_held ? ITEM_IS_HELD : 0U) |
+			   (item->is_tidying ? ITEM_IS_TIDYING : 0U));
 	if (item->failures > 0)
 		put_text(out, TAG_TROUBLE, engine_outcome_word(item->trouble));
 	put_text(out, TAG_DETAIL, item->detail);
@@ -328,6 +335,7 @@ static int get_item_flags(const struct tlv *t, struct engine_item *item)
 	item->is_due = flags & ITEM_IS_DUE;
 	item->is_disabled = flags & ITEM_IS_DISABLED;
 	item->is_held = flags & ITEM_IS_HELD;
+	item->is_tidying = flags & ITEM_IS_TIDYING;
 	return 0;
 }
 

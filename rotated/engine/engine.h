@@ -15,7 +15,8 @@
  *	3. nothing is withdrawn or erased while anything may still use it, unless revoked;
  *	4. waits start at an observed success, and setting a clock never shortens one;
  *	5. an unknown outcome is resolved by asking the servers, never by guessing;
- *	6. an item that can not go on is HELD, with its reason, and starts nothing;
+ *	6. an item that can not go on is HELD, with its reason, and starts nothing; held for
+ *	   what is leaving, it still brings a new version into use;
  *	7. what goes outside is in use only after the outside was seen to take it.
  *
  * All times are microseconds. A wait is not a point in time but an age: every step credits
@@ -115,6 +116,8 @@ struct engine_item {
 	bool is_due;	    /* scheduled, and waiting for a person to do it */
 	bool is_disabled;
 	bool is_held;
+	bool is_tidying; /* what goes wrong is about a version that is leaving: it keeps no new
+			    one from coming */
 	enum engine_outcome trouble;	 /* what last went wrong, while failures > 0 */
 	char detail[ENGINE_DETAIL_SIZE]; /* about it, for people */
 	uint32_t failures;		 /* in a row */

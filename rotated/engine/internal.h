@@ -50,6 +50,7 @@ struct step {
 	const struct moment *now;
 	const struct engine_observation *seen;
 	struct engine_result *result;
+	bool is_tidying; /* what was seen is about a version that is leaving */
 };
 
 /* The moves (moves.c). */

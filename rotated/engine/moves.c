@@ -63,6 +63,7 @@ void step_erase(struct step *s, struct engine_version *v, const char *reason)
 void step_clear_trouble(struct step *s)
 {
 	s->item->is_held = false;
+	s->item->is_tidying = false;
 	s->item->failures = 0;
 	s->item->failing = 0;
 	s->item->retry_in = 0;
@@ -74,6 +75,9 @@ static void step_note_trouble(struct step *s)
 {
 	struct engine_item *item = s->item;
 
+	if (item->is_tidying && !s->is_tidying)
+		step_clear_trouble(s); /* what is new does not pay for what is old */
+	item->is_tidying = s->is_tidying;
 	if (item->failures == 0) {
 		item->failing = 0;
 		item->trouble_since = s->now->wall;

@@ -254,6 +254,7 @@ static int on_ended(struct step *s)
 	if (job.type == ENGINE_ACTION_NONE || job.serial != s->seen->serial)
 		return -ESTALE;
 	assert(v); /* a job never outlives its version */
+	s->is_tidying = engine_state_phase(v->state) == ENGINE_LEAVING;
 	step_end_job(s);
 	switch ((int)job.type) {
 	case ENGINE_ACTION_PUBLISH:
@@ -401,6 +402,14 @@ static enum engine_action_type version_need(const struct step *s,
 	}
 }
 
+/* An item in trouble waits; for what is leaving, only that. */
+static bool may_begin(const struct engine_item *item, const struct engine_version *v)
+{
+	if (!item->is_held && item->retry_in == 0)
+		return true;
+	return item->is_tidying && engine_state_phase(v->state) == ENGINE_COMING;
+}
+
 /* The newest version first: getting a key into use comes before tidying up. */
 static void drive_job(struct step *s)
 {
@@ -408,19 +417,13 @@ static void drive_job(struct step *s)
 		struct engine_version *v = &s->item->versions[i];
 		enum engine_action_type need = version_need(s, v);
 
-		if (need == ENGINE_ACTION_NONE)
+		if (need == ENGINE_ACTION_NONE || !may_begin(s->item, v))
 			continue;
 		if (need != ENGINE_ACTION_CREATE && !s->policy->may_work)
 			continue;
 		step_begin_job(s, need, v);
 		return;
 	}
-}
-
-static bool may_begin(const struct engine_item *item)
-{
-	return has_steps(item) && item->job.type == ENGINE_ACTION_NONE && !item->is_held &&
-	       item->retry_in == 0;
 }
 
 static void drive(struct step *s)
@@ -430,7 +433,7 @@ static void drive(struct step *s)
 		return;
 	if (s->item->is_due && s->policy->is_automatic && step_plan(s) == 0)
 		return;
-	if (may_begin(s->item))
+	if (has_steps(s->item) && s->item->job.type == ENGINE_ACTION_NONE)
 		drive_job(s);
 }
 
@@ -460,7 +463,13 @@ int engine_step(const struct engine_item *item, const struct engine_policy *poli
 		struct engine_result *ret)
 {
 	struct engine_result result = { .next = *item };
-	struct step s = { &result.next, policy, now, seen, &result };
+	struct step s = {
+		.item = &result.next,
+		.policy = policy,
+		.now = now,
+		.seen = seen,
+		.result = &result,
+	};
 	int r;
 
 	engine_credit(&result.next, now);

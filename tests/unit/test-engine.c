@@ -533,6 +533,72 @@ static void denied_hook_holds_the_item_until_an_operator_says_go_on(void **state
 	assert_int_equal(b.item.last_version, 1);
 }
 
+/* An item whose version 1 can not be withdrawn, and is held for it. */
+static struct bench untidy_bench(void)
+{
+	struct bench b = bench_new(ENGINE_DKIM);
+
+	activate(&b, 1);
+	activate(&b, 2);
+	b.policy.schedule = USEC_NEVER;
+	pass(&b, b.policy.overlap);
+	assert_int_equal(tick(&b), ENGINE_ACTION_WITHDRAW);
+	end(&b, ENGINE_OUTCOME_DENIED);
+	assert_true(b.item.is_held);
+	assert_int_equal(tick(&b), ENGINE_ACTION_NONE);
+	return b;
+}
+
+static void item_held_for_what_is_leaving_still_brings_a_new_version(void **state)
+{
+	struct bench b = untidy_bench();
+
+	(void)state;
+	assert_int_equal(event(&b, ENGINE_EVENT_ROTATE, 0), 0);
+	assert_int_equal(tick(&b), ENGINE_ACTION_CREATE);
+	assert_int_equal(event(&b, ENGINE_EVENT_CREATED, 3), 0);
+	assert_int_equal(tick(&b), ENGINE_ACTION_PUBLISH);
+	end(&b, ENGINE_OUTCOME_OK);
+	assert_int_equal(tick(&b), ENGINE_ACTION_ASK_PRESENT);
+	end(&b, ENGINE_OUTCOME_VISIBLE);
+	assert_int_equal(tick(&b), ENGINE_ACTION_WITHDRAW);
+	end(&b, ENGINE_OUTCOME_DENIED);
+	assert_true(b.item.is_held);
+	pass(&b, b.policy.soak);
+	assert_int_equal(tick(&b), ENGINE_ACTION_ASK_PRESENT);
+	end(&b, ENGINE_OUTCOME_VISIBLE);
+	assert_int_equal(state_of(&b, 3), ENGINE_ACTIVE);
+	assert_int_equal(state_of(&b, 1), ENGINE_WITHDRAWING);
+	assert_int_equal(tick(&b), ENGINE_ACTION_WITHDRAW);
+}
+
+static void scheduled_version_comes_while_the_item_is_held_for_an_old_one(void **state)
+{
+	struct bench b = untidy_bench();
+
+	(void)state;
+	b.policy.schedule = 90 * DAY;
+	pass(&b, 90 * DAY);
+	assert_int_equal(tick(&b), ENGINE_ACTION_CREATE);
+	assert_true(b.item.is_held);
+}
+
+static void new_version_does_not_pay_for_the_failures_of_an_old_one(void **state)
+{
+	struct bench b = untidy_bench();
+
+	(void)state;
+	pass(&b, 2 * b.policy.hold_after);
+	b.policy.schedule = 0;
+	assert_int_equal(tick(&b), ENGINE_ACTION_CREATE);
+	end(&b, ENGINE_OUTCOME_TEMPORARY);
+	assert_false(b.item.is_held);
+	assert_int_equal(b.item.failures, 1);
+	assert_int_equal(tick(&b), ENGINE_ACTION_NONE);
+	pass(&b, b.item.retry_in);
+	assert_int_equal(tick(&b), ENGINE_ACTION_CREATE);
+}
+
 static void backoff_doubles_within_its_bounds_and_then_holds(void **state)
 {
 	struct bench b = bench_new(ENGINE_DKIM);
@@ -854,6 +920,9 @@ int main(void)
 		cmocka_unit_test(record_that_vanishes_during_the_soak_starts_it_again),
 		cmocka_unit_test(without_a_hook_a_person_publishes_and_the_servers_are_asked),
 		cmocka_unit_test(denied_hook_holds_the_item_until_an_operator_says_go_on),
+		cmocka_unit_test(item_held_for_what_is_leaving_still_brings_a_new_version),
+		cmocka_unit_test(scheduled_version_comes_while_the_item_is_held_for_an_old_one),
+		cmocka_unit_test(new_version_does_not_pay_for_the_failures_of_an_old_one),
 		cmocka_unit_test(backoff_doubles_within_its_bounds_and_then_holds),
 		cmocka_unit_test(revoked_active_key_is_withdrawn_and_succeeded),
 		cmocka_unit_test(key_is_revoked_even_while_its_record_is_being_published),
