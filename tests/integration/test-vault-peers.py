@@ -59,8 +59,13 @@ class Peer:
         return fields
 
     def is_hung_up(self):
+        """Nothing but answers comes before the end."""
         try:
-            return not self.socket.recv(wire.FRAME_MAX)
+            while data := self.socket.recv(wire.FRAME_MAX):
+                fields = wire.unpack(data)
+                if "verb" in fields or "status" not in fields:
+                    return False
+            return True
         except ConnectionError:
             return True
 
