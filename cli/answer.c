@@ -69,7 +69,7 @@ int cli_fail(struct cli *c, enum cli_exit exit_code, const struct report *r)
 		tell_json(c->err, status_word(exit_code), line, r->hint);
 	else
 		tell(c->err, "rotatectl: ", line, r->hint);
-	return exit_code;
+	return (int)exit_code;
 }
 
 int cli_answer(struct cli *c, const struct cli_reply *reply, cli_show_t *show)
