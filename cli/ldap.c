@@ -87,12 +87,17 @@ int cli_run_ldap_secret(struct cli *c)
 	cleanup_reply struct cli_reply reply = CLI_REPLY_INIT;
 	cleanup_secret struct secret *secret = NULL;
 	cleanup_buf struct buf request = BUF_INIT;
-	int r = passphrase_read(c, "Password for the directory: ", true, &secret);
+	bool is_dry_run = cli_has(c, CLI_OPTION_DRY_RUN);
+	int r = is_dry_run ? CLI_DONE
+			   : passphrase_read(c, "Password for the directory: ", true, &secret);
 
 	if (r != CLI_DONE)
 		return r;
 	wire_begin_request(&request, WIRE_LDAP_SECRET);
-	frame_put(&request, "secret", secret_data(secret), secret_len(secret));
+	if (is_dry_run)
+		frame_put_text(&request, "dry_run", "1");
+	else
+		frame_put(&request, "secret", secret_data(secret), secret_len(secret));
 	r = cli_ask(c, WIRE_LDAP_SECRET, &request, &reply);
 	return r == CLI_DONE ? cli_answer(c, &reply, NULL) : r;
 }

@@ -135,6 +135,9 @@ enum wire_status verb_ldap_secret(struct request *req)
 
 	if (r < 0)
 		return request_fail(req, r);
+	if (req->is_dry_run)
+		return request_refuse(req, WIRE_STATUS_OK, NULL,
+				      "the password for the directory would be stored");
 	if (!secret || secret->len == 0 || secret->len > SECRET_BYTES_MAX)
 		return request_refuse(req, WIRE_STATUS_USAGE, NULL,
 				      "a password has 1 to %d bytes", SECRET_BYTES_MAX);
