@@ -65,6 +65,7 @@ static void show_as_json(FILE *out, const struct config *config,
 	json_put_bool(&j, "ok", config != NULL);
 	json_put_number(&j, "services", config ? config->n_services : 0);
 	json_put_number(&j, "domains", config ? config->n_domains : 0);
+	json_put_number(&j, "upstreams", config ? config->n_providers : 0);
 	json_put_array(&j, "errors");
 	for (size_t i = 0; i < errors->n; i++)
 		put_error(&j, &errors->items[i]);

@@ -122,7 +122,9 @@ const char *print_span(const json_t *object, const char *key, char out[static PR
 	const json_t *v = json_object_get(object, key);
 	char span[SPAN_TEXT_SIZE] = "-";
 
-	if (json_is_integer(v) && json_integer_value(v) >= 0)
+	if (json_is_integer(v) && json_integer_value(v) == 0)
+		(void)snprintf(span, sizeof(span), "0s");
+	else if (json_is_integer(v) && json_integer_value(v) > 0)
 		text_from_span((uint64_t)json_integer_value(v) * USEC_PER_SEC, span);
 	(void)snprintf(out, PRINT_CELL_SIZE, "%s", span);
 	return out;

@@ -78,6 +78,10 @@ static void show_counts(FILE *out, const json_t *counts)
 	show_count(out, counts, "domains", "domain");
 	(void)fputs(", ", out);
 	show_count(out, counts, "dkim_keys", "signing key");
+	if (json_integer_value(json_object_get(counts, "upstreams")) > 0) {
+		(void)fputs(", ", out);
+		show_count(out, counts, "upstreams", "upstream");
+	}
 	(void)fputc('\n', out);
 }
 

@@ -104,7 +104,11 @@ bool config_ids_has(const struct config_ids *ids, uid_t uid)
 
 void config_summary(const struct config *c, char out[static CONFIG_SUMMARY_SIZE])
 {
-	(void)snprintf(out, CONFIG_SUMMARY_SIZE, "%zu service%s, %zu domain%s", c->n_services,
-		       c->n_services == 1 ? "" : "s", c->n_domains,
-		       c->n_domains == 1 ? "" : "s");
+	int n = snprintf(out, CONFIG_SUMMARY_SIZE, "%zu service%s, %zu domain%s", c->n_services,
+			 c->n_services == 1 ? "" : "s", c->n_domains,
+			 c->n_domains == 1 ? "" : "s");
+
+	if (c->n_providers && n > 0 && n < CONFIG_SUMMARY_SIZE)
+		(void)snprintf(out + n, CONFIG_SUMMARY_SIZE - (size_t)n, ", %zu upstream%s",
+			       c->n_providers, c->n_providers == 1 ? "" : "s");
 }

@@ -287,7 +287,7 @@ bool config_ids_has(const struct config_ids *ids, uid_t uid);
 bool config_ldap_is_plain(const struct config *c);
 
 /* "3 services, 1 domain", for people. */
-enum { CONFIG_SUMMARY_SIZE = 64 };
+enum { CONFIG_SUMMARY_SIZE = 96 };
 void config_summary(const struct config *c, char out[static CONFIG_SUMMARY_SIZE]);
 
 #endif
