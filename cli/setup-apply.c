@@ -209,7 +209,7 @@ int setup_apply(const char *config_dir, const struct setup_site *site,
 		*r = trouble;
 		report_hint(r, "the files as they were are in %s/rotated-setup", config_dir);
 	}
-	if (setup_undo_seal(config_dir, &trouble) < 0 && k == 0) {
+	if (setup_undo_seal(config_dir, &before, &trouble) < 0 && k == 0) {
 		*r = trouble;
 		return -EIO;
 	}

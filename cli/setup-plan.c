@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
+
 const char *const setup_parameters[] = {
 	"config_directory",
 	"queue_directory",
@@ -216,42 +218,47 @@ static bool is_good(const struct rule *rule, const char *value, const char *want
  * What is there stays behind what is ours, and permit_mynetworks in front. A service without
  * restrictions of its own does not get main.cf's, which are for mail from outside.
  */
-static void combine(const struct rule *rule, const char *value, const char *wanted, char *out)
+static void combine(const struct rule *rule, const char *value, const char *wanted,
+		    struct buf *out)
 {
 	static const char front[] = "permit_mynetworks";
 	size_t len = strlen(front);
 
 	if (rule->how == MAP && *value)
-		(void)snprintf(out, SETUP_TEXT_SIZE, "%s, %s", wanted, value);
+		buf_printf(out, "%s, %s", wanted, value);
 	else if (rule->how != PERMITTED)
-		(void)snprintf(out, SETUP_TEXT_SIZE, "%s", wanted);
+		buf_append_str(out, wanted);
 	else if (!*value)
-		(void)snprintf(out, SETUP_TEXT_SIZE, "%s%s", wanted,
-			       strncmp(wanted, "permit", 6) == 0 ? ",reject" : "");
+		buf_printf(out, "%s%s", wanted,
+			   strncmp(wanted, "permit", 6) == 0 ? ",reject" : "");
 	else if (strncmp(value, front, len) == 0 && value[len])
-		(void)snprintf(out, SETUP_TEXT_SIZE, "%s,%s,%s", front, wanted,
-			       value + len + strspn(value + len, " ,"));
+		buf_printf(out, "%s,%s,%s", front, wanted,
+			   value + len + strspn(value + len, " ,"));
 	else
-		(void)snprintf(out, SETUP_TEXT_SIZE, "%s,%s", wanted, value);
+		buf_printf(out, "%s,%s", wanted, value);
 }
 
 static void want(struct setup_plan *plan, const struct rule *rule, const struct setup_draft *d)
 {
 	struct setup_change *earlier = find_change(plan, d->name);
 	const char *value = earlier ? earlier->value : d->was;
-	char text[SETUP_TEXT_SIZE];
+	cleanup_buf struct buf out = BUF_INIT;
 	struct setup_draft change = *d;
 
 	if (!value || is_good(rule, value, d->value)) /* no memory for the earlier one */
 		return;
-	combine(rule, value, d->value, text);
+	combine(rule, value, d->value, &out);
+	change.value = buf_string(&out);
+	if (!change.value) {
+		plan->error = buf_error(&out);
+		return;
+	}
 	if (!earlier) {
-		change.value = text;
 		setup_add(plan, &change);
 		return;
 	}
 	free(earlier->value);
-	earlier->value = setup_keep(plan, text);
+	earlier->value = setup_keep(plan, change.value);
 	earlier->why = d->why;
 }
 

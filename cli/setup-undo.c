@@ -65,13 +65,17 @@ int setup_files_add(struct setup_files *files, const char *path, struct report *
 	return k < 0 ? fail(r, k, path) : 0;
 }
 
+static bool is_equal(const struct buf *a, const struct buf *b)
+{
+	return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
+}
+
 static bool is_same(const struct setup_file *f, const struct setup_file *now)
 {
 	return f->exists == now->exists &&
 	       (!f->exists ||
 		(f->mode == now->mode && f->uid == now->uid && f->gid == now->gid &&
-		 f->data.len == now->data.len &&
-		 (f->data.len == 0 || memcmp(f->data.data, now->data.data, f->data.len) == 0)));
+		 is_equal(&f->data, &now->data)));
 }
 
 static int sync_folder_of(const char *path)
@@ -261,12 +265,12 @@ static int read_list(const char *config_dir, struct setup_files *ret)
 	return k;
 }
 
-static bool is_kept(const struct setup_files *files, const char *path)
+static const struct setup_file *find_file(const struct setup_files *files, const char *path)
 {
 	for (size_t i = 0; i < files->n; i++)
 		if (strcmp(files->items[i].path, path) == 0)
-			return true;
-	return false;
+			return &files->items[i];
+	return NULL;
 }
 
 static int copy_kept(struct setup_files *to, const struct setup_file *f)
@@ -296,7 +300,7 @@ int setup_undo_prepare(const char *config_dir, const struct setup_files *before,
 	if (k == -ENOENT)
 		k = 0;
 	for (size_t i = 0; k == 0 && i < before->n; i++) {
-		if (is_kept(&kept, before->items[i].path))
+		if (find_file(&kept, before->items[i].path))
 			continue;
 		k = keep(config_dir, kept.n, "before", &before->items[i].data);
 		if (k == 0)
@@ -307,17 +311,32 @@ int setup_undo_prepare(const char *config_dir, const struct setup_files *before,
 	return k < 0 ? fail(r, k, folder) : 0;
 }
 
-int setup_undo_seal(const char *config_dir, struct report *r)
+/* A file that was not as an earlier setup had left it holds what somebody wrote: it stays that
+ * way for --undo. */
+static int seal(const char *config_dir, size_t i, const struct setup_file *before,
+		struct report *r)
+{
+	cleanup_setup_files struct setup_files now = { .n = 0 };
+	cleanup_buf struct buf left = BUF_INIT;
+	int k = read_kept(config_dir, i, "after", &left);
+
+	if (k == 0 && !is_equal(&left, &before->data))
+		return 0;
+	if (k == 0 || k == -ENOENT)
+		k = setup_files_add(&now, before->path, r);
+	return k < 0 ? k : keep(config_dir, i, "after", &now.items[0].data);
+}
+
+int setup_undo_seal(const char *config_dir, const struct setup_files *before, struct report *r)
 {
 	cleanup_setup_files struct setup_files kept = { .n = 0 };
 	int k = read_list(config_dir, &kept);
 
 	for (size_t i = 0; k == 0 && i < kept.n; i++) {
-		cleanup_setup_files struct setup_files now = { .n = 0 };
+		const struct setup_file *f = find_file(before, kept.items[i].path);
 
-		k = setup_files_add(&now, kept.items[i].path, r);
-		if (k == 0)
-			k = keep(config_dir, i, "after", &now.items[0].data);
+		if (f)
+			k = seal(config_dir, i, f, r);
 	}
 	return k < 0 ? fail(r, k, config_dir) : 0;
 }
@@ -330,7 +349,6 @@ static int check_untouched(const char *config_dir, const struct setup_files *kep
 	for (size_t i = 0; i < kept->n; i++) {
 		cleanup_setup_files struct setup_files now = { .n = 0 };
 		cleanup_buf struct buf after = BUF_INIT;
-		const struct buf *data;
 		int k = read_kept(config_dir, i, "after", &after);
 
 		if (k == -ENOENT)
@@ -339,9 +357,7 @@ static int check_untouched(const char *config_dir, const struct setup_files *kep
 			k = setup_files_add(&now, kept->items[i].path, r);
 		if (k < 0)
 			return k;
-		data = &now.items[0].data;
-		if (data->len == after.len &&
-		    (after.len == 0 || memcmp(data->data, after.data, after.len) == 0))
+		if (is_equal(&now.items[0].data, &after))
 			continue;
 		(void)report_set(r, -EBUSY, "%s was changed since setup wrote it",
 				 kept->items[i].path);
@@ -355,17 +371,18 @@ static int check_untouched(const char *config_dir, const struct setup_files *kep
 	return 0;
 }
 
+/* The list goes first: without it nothing counts as kept, should this be cut short. */
 static void forget(const char *config_dir)
 {
 	char path[PATH_MAX], name[32];
 
+	if (kept_path(config_dir, "files", path) == 0)
+		(void)unlink(path); /* what is left is written over by the next setup */
 	for (size_t i = 0; i < SETUP_FILES_MAX * 2; i++) {
 		(void)snprintf(name, sizeof(name), "%zu.%s", i / 2, i % 2 ? "after" : "before");
 		if (kept_path(config_dir, name, path) == 0)
 			(void)unlink(path); /* most of them are not there */
 	}
-	if (kept_path(config_dir, "files", path) == 0)
-		(void)unlink(path);
 	if (kept_path(config_dir, "", path) == 0)
 		(void)rmdir(path); /* what somebody else put there stays */
 }

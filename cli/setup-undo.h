@@ -46,8 +46,10 @@ must_check int setup_files_put_back(const struct setup_files *files, struct repo
 must_check int setup_undo_prepare(const char *config_dir, const struct setup_files *before,
 				  struct report *r);
 
-/* Afterwards: how the files were left, so that --undo knows whether somebody changed them. */
-must_check int setup_undo_seal(const char *config_dir, struct report *r);
+/* Afterwards: how the files were left, so that --undo knows whether somebody changed them since,
+ * or had done so BEFORE. */
+must_check int setup_undo_seal(const char *config_dir, const struct setup_files *before,
+			       struct report *r);
 
 /*
  * Puts back what is kept. -ENOENT: nothing is. -EBUSY: a file is not as setup left it, which

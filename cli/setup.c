@@ -2,8 +2,10 @@
 /* setup: what Postfix needs to use rotated. Reads our configuration and Postfix's; no vault. */
 #include "cli/cli.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -23,6 +25,7 @@ struct setup {
 	struct setup_site site;
 	struct setup_present present;
 	struct setup_plan plan;
+	int lock; /* -1: nothing is to be changed */
 };
 
 static bool has_senders(const struct config *config)
@@ -99,6 +102,22 @@ static int find_config_dir(struct setup *s, struct report *r)
 	(void)report_set(r, -errno, "%s: %s", path, strerrordesc_np(errno));
 	report_hint(r, "apt-get install postfix, or say by --config-dir where its main.cf is");
 	return -ENOENT;
+}
+
+/* One at a time: what another one is about to write would be kept, or put back, half done. */
+static int lock(struct setup *s)
+{
+	struct report r;
+
+	s->lock = open(s->config_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->lock >= 0 && flock(s->lock, LOCK_EX | LOCK_NB) == 0)
+		return CLI_DONE;
+	if (errno == EWOULDBLOCK) {
+		(void)report_set(&r, -EBUSY, "another setup is at work in %s", s->config_dir);
+		return cli_fail(s->c, CLI_AGAIN, &r);
+	}
+	(void)report_set(&r, -errno, "%s: %s", s->config_dir, strerrordesc_np(errno));
+	return cli_fail(s->c, CLI_REFUSED, &r);
 }
 
 /* Reads everything and makes the plan. An exit code; the person has been told. */
@@ -235,10 +254,24 @@ static int load(struct cli *c, struct config **ret)
 	return cli_fail(c, CLI_REFUSED, &r);
 }
 
-int cli_run_setup_postfix(struct cli *c)
+static int act(struct setup *s)
 {
 	cleanup_config struct config *config = NULL;
-	struct setup s = { .c = c };
+	bool is_undo = cli_has(s->c, CLI_OPTION_UNDO);
+	bool is_change = is_undo || cli_has(s->c, CLI_OPTION_APPLY);
+	int code = is_change && !cli_has(s->c, CLI_OPTION_DRY_RUN) ? lock(s) : CLI_DONE;
+
+	if (code != CLI_DONE)
+		return code;
+	if (is_undo)
+		return undo(s);
+	code = load(s->c, &config);
+	return code == CLI_DONE ? plan_and_act(s, config) : code;
+}
+
+int cli_run_setup_postfix(struct cli *c)
+{
+	struct setup s = { .c = c, .lock = -1 };
 	struct report r;
 	int code;
 
@@ -248,12 +281,9 @@ int cli_run_setup_postfix(struct cli *c)
 	}
 	if (find_config_dir(&s, &r) < 0)
 		return cli_fail(c, CLI_REFUSED, &r);
-	if (cli_has(c, CLI_OPTION_UNDO))
-		return undo(&s);
-	code = load(c, &config);
-	if (code == CLI_DONE)
-		code = plan_and_act(&s, config);
+	code = act(&s);
 	setup_plan_release(&s.plan);
 	setup_present_release(&s.present);
+	closep(&s.lock);
 	return code;
 }

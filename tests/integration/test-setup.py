@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """rotatectl setup postfix, with the real postconf and smtpd, on configurations of their own."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -63,6 +64,11 @@ submissions inet n      -       n       -       -       smtpd
 maildrop  unix  -       n       n       -       -       pipe
   flags=DRXhu user=vmail argv=/usr/bin/maildrop -d ${recipient}
 """
+
+MANY = ",".join(f"check_client_access,texthash:/etc/postfix/{i}" for i in range(120))
+MAPS = ", ".join(f"texthash:/etc/postfix/{i}" for i in range(250))
+LONG_MAIN = HARDENED + f"smtp_sasl_password_maps = {MAPS}\n"
+LONG_MASTER = MULTILINE_MASTER.replace("permit_mynetworks,reject", "permit_mynetworks," + MANY + ",reject")
 
 CONFLICTS = ("permit_tls_all_clientcerts", "import_environment has SASL_PATH", "port 25 offers AUTH",
              "noplaintext", "billing.7@example.org", "still holds secrets",
@@ -183,6 +189,46 @@ def check_second_apply(results, case):
     results.check(everything_in(case.folder) == before, "and --undo takes back both")
 
 
+def check_by_hand_between(results, case):
+    """What somebody wrote between two of them is not thrown away for having been there at the second."""
+    case.setup("--apply", features=("--passwords",))
+    for name in ("main.cf", "master.cf"):
+        with open(os.path.join(case.folder, name), "a", encoding="utf-8") as f:
+            f.write("# somebody's own line\n")
+    results.equal(case.setup("--apply", features=("--outbound",)).returncode, 0,
+                  "--apply goes on from what was changed by hand")
+    for name in ("main.cf", "master.cf"):
+        done = case.setup("--undo", features=())
+        results.check(done.returncode == 1 and "--force" in done.stderr and "somebody's own" in case.read(name),
+                      f"and --undo does not throw away what was written in {name} between them", done)
+        with open(os.path.join(case.folder, name), encoding="utf-8") as f:
+            text = f.read().replace("# somebody's own line\n", "")
+        if name == "main.cf":
+            text = open(os.path.join(case.folder, "rotated-setup", "0.after"), encoding="utf-8").read()
+        with open(os.path.join(case.folder, name), "w", encoding="utf-8") as f:
+            f.write(text)
+    results.equal(case.setup("--undo", features=()).returncode, 0, "which works once the lines are gone")
+
+
+def check_long(results, case):
+    """However long a list is, not a word of it is lost."""
+    results.equal(case.setup("--apply", features=("--passwords",)).returncode, 0, "long lists are no obstacle")
+    results.equal(case.setup("--apply", features=("--outbound",)).returncode, 0, "nor long lists of maps")
+    results.check(MAPS in case.read("main.cf"), "every map is still there", case.read("main.cf"))
+    results.check(MANY + ",reject" in case.read("master.cf"), "and every restriction", case.read("master.cf"))
+
+
+def check_one_at_a_time(results, case):
+    before = everything_in(case.folder)
+    folder = os.open(case.folder, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    for words in (("--apply", *ALL), ("--undo",)):
+        done = case.setup(*words, features=())
+        results.check(done.returncode == 75 and "another" in done.stderr and everything_in(case.folder) == before,
+                      f"{words[0]} waits its turn", done)
+    os.close(folder)
+
+
 def check_failure(results, case):
     before = everything_in(case.folder)
     done = case.setup("--apply")
@@ -290,6 +336,9 @@ def main():
         check_by_hand(results, Case(root, "by-hand", debian_main, debian_master))
         check_changed_since(results, Case(root, "changed", HARDENED, MULTILINE_MASTER))
         check_second_apply(results, Case(root, "twice", debian_main, debian_master))
+        check_by_hand_between(results, Case(root, "between", debian_main, debian_master))
+        check_long(results, Case(root, "long", LONG_MAIN, LONG_MASTER))
+        check_one_at_a_time(results, Case(root, "locked", debian_main, debian_master))
         check_failure(results, Case(root, "failing", "mail_owner = nobody-of-that-name\n", debian_master))
     results.exit()
 

@@ -215,7 +215,7 @@ static void files_are_put_back_whole(void **state)
 	(void)snprintf(path, sizeof(path), "%s/sasl", folder);
 	assert_int_equal(fs_make_dirs(path, 0755), 0);
 	write_text(folder, "sasl/smtpd.conf", "after\n", 0644);
-	assert_int_equal(setup_undo_seal(folder, &r), 0);
+	assert_int_equal(setup_undo_seal(folder, &before, &r), 0);
 	write_text(folder, "main.cf", "somebody's\n", 0600);
 	assert_int_equal(setup_undo(folder, false, false, &r), -EBUSY);
 	assert_int_equal(setup_undo(folder, true, true, &r), 0);
