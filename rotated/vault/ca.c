@@ -8,9 +8,6 @@
 #include "rotated/vault/change.h"
 #include "rotated/vault/items.h"
 
-/* Clocks of verifiers may be behind ours by so much. */
-#define BACKDATE (5 * 60 * USEC_PER_SEC)
-
 enum { SOON = 12 }; /* this part of a certificate's life is left */
 
 void ca_release(struct ca *ca)
@@ -152,7 +149,7 @@ static int sign_root(struct draft *d)
 		.role = X509_ROOT,
 		.key = d->root,
 		.name = name,
-		.not_before = now - BACKDATE,
+		.not_before = now - X509_BACKDATE,
 		.not_after = now + d->m->config->ca.root_lifetime,
 	};
 	int r;
@@ -175,7 +172,7 @@ static int sign_issuing(struct draft *d, const char *name, uint64_t root_end)
 		.key = d->issuing,
 		.name = name,
 		.trust_domain = d->pki.trust_domain,
-		.not_before = now - BACKDATE,
+		.not_before = now - X509_BACKDATE,
 		.not_after = now + d->m->config->ca.issuing_lifetime,
 	};
 	int r;
@@ -268,12 +265,25 @@ static int draft_renewed(struct draft *d, const struct ca *ca)
 	return r < 0 ? r : sign_issuing(d, name, ca->root.not_after);
 }
 
+/* What it signed now would be over before it begins. */
+static int refuse_ended(const struct ca *ca, struct report *report)
+{
+	char end[CLOCK_TEXT_SIZE];
+
+	clock_format(ca->root.not_after, end);
+	report_set(report, -EPERM, "the root ended at %s: nothing can be signed under it", end);
+	report_hint(report, "is the clock right?");
+	return -EPERM;
+}
+
 int ca_renew(struct manager *m, const char *actor, struct report *report)
 {
 	cleanup_(draft_release) struct draft d = { .m = m };
 	cleanup_ca struct ca ca = CA_INIT;
 	int r = ca_load(m, &ca);
 
+	if (r == 0 && ca.root.not_after <= manager_now(m).wall)
+		return refuse_ended(&ca, report);
 	if (r == 0)
 		r = draft_renewed(&d, &ca);
 	if (r < 0)

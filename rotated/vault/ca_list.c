@@ -199,24 +199,25 @@ int ca_list_load(const struct manager *m, struct pki_list_head *ret_head, struct
 }
 
 struct search {
-	uint64_t since;
+	uint64_t number; /* of the list: the transaction that wrote it */
 	bool is_found;
 };
 
+/* By transactions, not by the clock, which may have been set back in between. */
 static int find_newer(void *context, const struct keystore_record *rec)
 {
 	struct search *s = context;
 	struct pki_key k;
 	int r = pki_key_decode(rec->body, rec->body_len, &k);
 
-	if (r == 0 && k.revoked >= s->since)
+	if (r == 0 && k.revoked && rec->txid > s->number)
 		s->is_found = true;
 	return r;
 }
 
 int ca_list_is_stale(const struct manager *m, const struct pki_list_head *head, bool *ret)
 {
-	struct search s = { .since = head->this_update };
+	struct search s = { .number = head->number };
 	uint64_t now = manager_now(m).wall;
 	int r;
 

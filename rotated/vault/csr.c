@@ -37,6 +37,15 @@ static bool skip(const char **p, const char *end, const char *word)
 	return true;
 }
 
+/* libsodium's base64 takes a NUL for a blank, and whatever is beyond ASCII for a slash. */
+static bool is_ascii(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (text[i] <= 0)
+			return false;
+	return true;
+}
+
 static void skip_blanks(const char **p, const char *end)
 {
 	while (*p < end && (**p == ' ' || **p == '\t' || **p == '\r' || **p == '\n'))
@@ -228,6 +237,8 @@ int csr_read(const char *text, size_t len, struct evp_pkey_st **ret, struct repo
 
 	if (len > CSR_PEM_MAX)
 		return refuse(report, "it is longer than 16 KiB");
+	if (!is_ascii(text, len))
+		return refuse(report, "it holds bytes that are no text");
 	wrong = unwrap(text, text + len, der, &der_len);
 	if (!wrong)
 		wrong = parse(der, der_len, &req);

@@ -15,9 +15,6 @@
 #include "rotated/vault/items.h"
 #include "rotated/vault/services.h"
 
-/* Clocks of verifiers may be behind ours by so much. */
-#define BACKDATE (5 * 60 * USEC_PER_SEC)
-
 enum { KEY_NAME_SIZE = 2 * X509_DIGEST_LEN + 1 };
 
 void certificate_made_release(struct certificate_made *made)
@@ -63,7 +60,7 @@ static uint64_t life_of_active(const struct manager *m, const struct engine_item
 
 	if (!v || !m->keystore || certificate_load(m, item, v->version, &rec, &c) < 0)
 		return settings(m, item)->lifetime;
-	return c.info.not_after - c.info.not_before - BACKDATE;
+	return c.info.not_after - c.info.not_before - X509_BACKDATE;
 }
 
 static void policy(const struct manager *m, const struct item *item, struct engine_policy *ret)
@@ -275,7 +272,7 @@ static int sign(const struct manager *m, const struct ca *ca,
 		.name = source->item->engine.id,
 		.trust_domain = ca->pki.trust_domain,
 		.email = c->email,
-		.not_before = now - BACKDATE,
+		.not_before = now - X509_BACKDATE,
 		.not_after = now + c->lifetime,
 	};
 	int r = ca_issuer(m, ca, &issuer);

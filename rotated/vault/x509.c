@@ -142,14 +142,14 @@ static int add_extension(X509 *cert, X509V3_CTX *context, int nid, const char *v
 	return is_added ? 0 : -EIO;
 }
 
-/* The issuing CA may sign for hosts of the trust domain, and for nothing else that verifiers
- * know how to name. */
+/* The issuing CA may sign for hosts of the trust domain, and for no address of a machine. Names
+ * of kinds that are not spoken of would be free: RFC 5280, section 4.2.1.10. */
 static int add_constraints(X509 *cert, X509V3_CTX *context, const char *trust)
 {
 	char value[5 * 256 + 128];
 	int n = snprintf(value, sizeof(value),
 			 "critical,permitted;URI:%s,permitted;email:%s,permitted;email:.%s,"
-			 "permitted;DNS:%s",
+			 "permitted;DNS:%s,excluded;IP:0.0.0.0/0.0.0.0,excluded;IP:::/::",
 			 trust, trust, trust, trust);
 
 	if (n < 0 || n >= (int)sizeof(value))

@@ -44,6 +44,9 @@ must_check int x509_public_digest(const struct evp_pkey_st *key,
 
 /* ---- certificates ---- */
 
+/* Ours begin so long before they are made: clocks of verifiers may be behind. */
+#define X509_BACKDATE (5 * 60 * USEC_PER_SEC)
+
 enum x509_role {
 	X509_ROOT,    /* signs itself, and issuing CAs */
 	X509_ISSUING, /* signs certificates of services for one trust domain, and the list */

@@ -152,6 +152,7 @@ def of_bad_text(key):
     yield "no end", "\n".join(lines[:-1]) + "\n"
     yield "the end of something else", "\n".join(lines[:-1]) + "\n-----END CERTIFICATE-----\n"
     yield "a letter that is not base64", good.replace(lines[1], "*" + lines[1][1:])
+    yield "a NUL within", good.replace(lines[1], lines[1][:9] + "\0" + lines[1][9:])
     yield "padding in the middle", good.replace(lines[1], lines[1][:-1] + "=")
     yield "17 KiB of blanks", good + " " * 17 * 1024
     yield "17 KiB of base64", pem(os.urandom(13 * 1024))

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import csrs
 import harness
@@ -243,6 +244,21 @@ def check_end_of_ca(results, site, judge):
     results.equal(judge.openssl(old) + judge.openssl(old, "-untrusted", judge.ca), "", "what was issued before stays good")
 
 
+def check_ended_root(results):
+    """By then nothing good can come of it: no certificate is made that would end before it begins."""
+    conf = CONF % (TRUST, "1s\nroot_lifetime = 1s")
+    with Site(conf) as site:
+        site.start_all()
+        site.ctl("ca", "init")
+        root = json.loads(site.ctl("--json", "ca", "show").stdout)["root"]
+        harness.poll("the end of the root", lambda: time.time() > time.mktime(
+            time.strptime(root["not_after"][:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone)
+        done = site.ctl("ca", "renew", check=False)
+        results.check(done.returncode == 1 and "root ended at" in done.stderr and "clock" in done.stderr,
+                      "under a root that has ended no issuing certificate is made", done)
+        results.equal(json.loads(site.ctl("--json", "ca", "show").stdout)["root"], root, "and the CA is as it was")
+
+
 def check_names(results, site):
     site.service("evil", "[service]\n[certificate]\nemail = boss@example.com\n")
     done = site.ctl("check", check=False)
@@ -297,6 +313,7 @@ def main():
         check_traces(results, site)
         if results.failed:
             print(site.daemons["rotated"].log()[-3000:], file=sys.stderr)
+    check_ended_root(results)
     results.exit()
 
 

@@ -121,6 +121,10 @@ static void constraints_hold_whatever_the_issuing_ca_signs(void **state)
 		{ "svc." TRUST, NULL, X509_V_ERR_PERMITTED_VIOLATION },
 		{ TRUST, "a@example.net", X509_V_ERR_PERMITTED_VIOLATION },
 		{ TRUST, "a@evil" TRUST, X509_V_ERR_PERMITTED_VIOLATION },
+		{ TRUST, "a@" TRUST ",DNS:" TRUST, X509_V_OK },
+		{ TRUST, "a@" TRUST ",DNS:example.net", X509_V_ERR_PERMITTED_VIOLATION },
+		{ TRUST, "a@" TRUST ",IP:192.0.2.1", X509_V_ERR_EXCLUDED_VIOLATION },
+		{ TRUST, "a@" TRUST ",IP:2001:db8::1", X509_V_ERR_EXCLUDED_VIOLATION },
 	};
 	cleanup_(authority_release) struct authority a;
 
@@ -241,6 +245,33 @@ static void only_der_is_der(void **state)
 
 /* ---- records ---- */
 
+/* What libsodium's base64 would let pass. */
+static void a_request_is_text(void **state)
+{
+	char text[] =
+		"-----BEGIN CERTIFICATE REQUEST-----\n"
+		"MIHGMG4CAQAwDDEKMAgGA1UEAwwBeDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IA\n"
+		"BOFYlRTaEeE4utfER3i0eSZKo47BqL17Q5VKQEoKrJFQpxao91yqUvl/Wbjj0xBY\n"
+		"X2t4BFxNvJs4bSfR/T7zfw+gADAKBggqhkjOPQQDAgNIADBFAiBNzWNEtRnzf+Cq\n"
+		"nzva3r0hPuQQyPe0zU9U80tjdAgTSgIhAJjQIf+LAKe+Ga3k0Ucin25QG5+Lpl9Q\n"
+		"+k9HvCWXFI0A\n"
+		"-----END CERTIFICATE REQUEST-----\n";
+	struct report report;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		cleanup_x509_key struct evp_pkey_st *key = NULL;
+		char *slash = strchr(text, '/');
+		const char with[] = { '/', '\0', '\xff' };
+
+		assert_non_null(slash);
+		*slash = with[i];
+		assert_int_equal(csr_read(text, sizeof(text) - 1, &key, &report),
+				 i == 0 ? 0 : -EBADMSG);
+		*slash = '/';
+	}
+}
+
 static void records_are_read_whole_or_not_at_all(void **state)
 {
 	struct pki_key key = { .service = "billing",
@@ -285,6 +316,7 @@ int main(void)
 		cmocka_unit_test(a_serial_number_is_positive_and_always_as_long),
 		cmocka_unit_test(a_private_key_survives_its_record),
 		cmocka_unit_test(only_der_is_der),
+		cmocka_unit_test(a_request_is_text),
 		cmocka_unit_test(records_are_read_whole_or_not_at_all),
 	};
 
