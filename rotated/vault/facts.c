@@ -148,15 +148,15 @@ static size_t group(const struct facts *f, size_t at)
  * answer would refuse mail of services that did nothing wrong. Nothing is in force twice, so
  * that the owners are in strict order.
  */
-static int put_group(struct writing *w, const struct facts *f, size_t at, size_t n)
+static int encode_group(struct manager *m, const struct facts *f, size_t at,
+			uint8_t body[static INDEX_FACT_BODY_MAX], size_t *ret_len)
 {
-	uint8_t body[INDEX_FACT_BODY_MAX];
-	struct report *alarm = &w->m->alarms[ALARM_SENDERS];
-	size_t len = 0;
+	struct report *alarm = &m->alarms[ALARM_SENDERS];
+	size_t n = group(f, at), len = 0;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < n; i++)
-		r = fact_owners_add(body, sizeof(body), &len, f->owners[at + i].service);
+		r = fact_owners_add(body, INDEX_FACT_BODY_MAX, &len, f->owners[at + i].service);
 	if (r == -E2BIG) {
 		report_set(alarm, r, "%s is owned by more services than can be told apart: %zu",
 			   f->owners[at].sender, n);
@@ -167,7 +167,8 @@ static int put_group(struct writing *w, const struct facts *f, size_t at, size_t
 		len = 0;
 		r = 0;
 	}
-	return r < 0 ? r : write_sender(w, f->owners[at].sender, body, len);
+	*ret_len = len;
+	return r;
 }
 
 static bool is_same_group(const struct facts *a, size_t at, const struct facts *b, size_t bt)
@@ -199,16 +200,21 @@ static size_t find_group(const struct facts *f, const char *sender)
 }
 
 /* What is new comes before what is old goes: an address that moves from a pattern to a line of
- * its own is good all the time. */
+ * its own is good all the time. What stays as it is is judged too: its alarm was cleared. */
 static int write_senders(struct writing *w, const struct facts *old, const struct facts *fresh)
 {
+	uint8_t body[INDEX_FACT_BODY_MAX];
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < fresh->n; i += group(fresh, i)) {
-		size_t was = old ? find_group(old, fresh->owners[i].sender) : 0;
+		const char *sender = fresh->owners[i].sender;
+		size_t was = old ? find_group(old, sender) : 0;
+		size_t len;
 
-		if (!old || was == old->n || !is_same_group(old, was, fresh, i))
-			r = put_group(w, fresh, i, group(fresh, i));
+		r = encode_group(w->m, fresh, i, body, &len);
+		if (r == 0 &&
+		    (!old || was == old->n || !is_same_group(old, was, fresh, i)))
+			r = write_sender(w, sender, body, len);
 	}
 	for (size_t i = 0; r == 0 && old && i < old->n; i += group(old, i))
 		if (find_group(fresh, old->owners[i].sender) == fresh->n)

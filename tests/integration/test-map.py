@@ -280,6 +280,23 @@ def check_many(results, root, vault):
     print(f"# status took {time.monotonic() - start:.2f} s")
 
 
+def check_too_many(results, root, vault):
+    """What an alarm is about stays, whatever else changes."""
+    def is_told():
+        return any("owned by more services" in a["what"] for a in status(root)["alarms"])
+
+    for i in range(1600):
+        service(root, f"w{i:039}", "crowded@many.example")
+    vault.signal(signal.SIGHUP)
+    harness.poll("the alarm", is_told)
+    results.check(ask(root, "senders", "crowded@many.example").startswith("TEMP "),
+                  "an address with more owners than can be told is put off")
+    service(root, "billing", "billing@example.org last@example.org")
+    vault.signal(signal.SIGHUP)
+    harness.poll("the reload", lambda: ask(root, "senders", "last@example.org").startswith("OK "))
+    results.check(is_told(), "and its alarm outlives a change of something else")
+
+
 def main():
     postfix.need()
     plugin = os.path.join(harness.plain_build(), ".libs", "librotated.so")
@@ -305,6 +322,7 @@ def main():
         vault = check_vault_down(results, root, vault, mail, login, secret)
         check_reload(results, root, vault, login)
         check_many(results, root, vault)
+        check_too_many(results, root, vault)
         for program in (door, vault):
             program.stop()
             results.check("Sanitizer" not in program.log(), "no sanitizer complained")
