@@ -282,6 +282,18 @@ bool text_is_utf8(const char *s)
 	return true;
 }
 
+/* What turns the direction of a line, or ends one: text after it is not read as it is. */
+static bool is_format_control(const unsigned char *p)
+{
+	if (p[0] == 0xd8)
+		return p[1] == 0x9c; /* U+061C */
+	if (p[0] != 0xe2)
+		return false;
+	if (p[1] == 0x80) /* U+200E, U+200F, U+2028 to U+202E */
+		return p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xa8 && p[2] <= 0xae);
+	return p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9; /* U+2066 to U+2069 */
+}
+
 bool text_is_plain(const char *s)
 {
 	const unsigned char *p = (const unsigned char *)s;
@@ -289,7 +301,8 @@ bool text_is_plain(const char *s)
 	if (!text_is_utf8(s))
 		return false;
 	for (; *p; p++)
-		if (*p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] < 0xa0))
+		if (*p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] < 0xa0) ||
+		    is_format_control(p))
 			return false;
 	return true;
 }
