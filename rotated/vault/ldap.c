@@ -30,12 +30,13 @@ static bool is_wanted(const struct ldap *l)
 
 static void rearm(struct ldap *l)
 {
+	bool has_work = l->is_open && l->phase == LDAP_RESTS &&
+			(is_wanted(l) || l->waiter || l->table.n_gone > 0);
 	int r = sd_event_source_set_time(l->timer, l->next);
 
 	if (r >= 0)
-		r = sd_event_source_set_enabled(l->timer, l->is_open && l->phase == LDAP_RESTS
-								  ? SD_EVENT_ONESHOT
-								  : SD_EVENT_OFF);
+		r = sd_event_source_set_enabled(l->timer,
+						has_work ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 	if (r < 0)
 		log_error("the directory's timer can not be set: %s", strerror(-r));
 }
@@ -86,6 +87,22 @@ static void answer(struct ldap *l)
 	peer_set_busy(p, false);
 }
 
+/* What it waits for will not come. */
+static void disappoint(struct ldap *l, const char *why)
+{
+	cleanup_reply struct reply reply = { 0 };
+	struct peer *p = steal_ptr(l->waiter);
+
+	l->has_approval = l->is_waiter_late = false;
+	if (!p)
+		return;
+	report_set(&reply.report, 0, "%s", why);
+	report_hint(&reply.report, "rotatectl status");
+	reply_send(p, WIRE_STATUS_AGAIN, &reply);
+	peer_set_busy(p, false);
+}
+
+/* The order stays: what was approved is audited, and happens. */
 void ldap_forget(struct ldap *l, const struct peer *p)
 {
 	if (l && l->waiter == p)
@@ -100,7 +117,7 @@ static void fail(struct ldap *l, const struct report *report)
 		log_report(LOG_LEVEL_WARNING, report);
 	l->failures++;
 	l->error = *report;
-	l->has_approval = false;
+	l->has_approval = l->is_waiter_late = false;
 	rest(l);
 	answer(l);
 }
@@ -122,6 +139,11 @@ static void take_held(struct ldap *l)
 	bool was_held = l->held.n > 0;
 	char was_id[LDAP_HELD_SIZE];
 
+	if (l->plan.is_held && !l->pass.is_full) {
+		l->wants_full = true; /* this is only a part of it */
+		if (was_held)
+			return;
+	}
 	memcpy(was_id, l->held_id, sizeof(was_id));
 	if (!l->plan.is_held) {
 		if (l->pass.is_full) {
@@ -154,18 +176,21 @@ static void finish(struct ldap *l)
 	(void)snprintf(l->server, sizeof(l->server), "%s", l->pass.server);
 	if (was_full) {
 		l->full_due = now_boot(l) + l->m->config->ldap.full_every;
-		l->wants_full = false;
-		l->has_approval = false;
+		l->wants_full = l->is_waiter_late;
+		l->has_approval &= l->is_waiter_late;
 	}
 	rest(l);
 	if (n > 0) {
 		log_notice("the directory changed %zu entr%s", n, n == 1 ? "y" : "ies");
 		schedule_settle_all(l->m);
 	}
-	if (was_full)
+	if (l->is_waiter_late)
+		ldap_wake(l);
+	else if (was_full)
 		answer(l);
 	else if (l->waiter)
 		ldap_wake(l);
+	l->is_waiter_late = false;
 }
 
 static int on_defer(sd_event_source *source, void *context)
@@ -345,7 +370,12 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *context)
 	if (!l->is_open || l->phase != LDAP_RESTS)
 		return 0;
 	ldap_expire(l);
-	ask(l);
+	if (is_wanted(l)) {
+		ask(l);
+		return 0;
+	}
+	disappoint(l, "no directory is configured any more");
+	rest(l);
 	return 0;
 }
 
@@ -365,10 +395,11 @@ int ldap_sync(struct ldap *l, struct peer *p)
 		return -EBUSY;
 	if (!worker_is_connected(l->m->worker))
 		return -ENOTCONN;
+	/* what is being read may have been before what the caller knows of */
 	l->wants_full = true;
 	l->waiter = p;
-	if (l->phase == LDAP_READS && !l->pass.is_full)
-		l->is_outdated = true;
+	l->is_outdated = l->phase == LDAP_READS;
+	l->is_waiter_late = l->phase == LDAP_APPLIES;
 	ldap_wake(l);
 	return 0;
 }
@@ -401,11 +432,8 @@ int ldap_approve(struct ldap *l, const char *held, struct peer *p)
 
 int ldap_open(struct ldap *l, struct report *report)
 {
-	int r;
+	int r = ldap_load(l, report);
 
-	if (!is_wanted(l))
-		return 0;
-	r = ldap_load(l, report);
 	if (r < 0) {
 		ldap_table_release(&l->table);
 		return r;
@@ -423,37 +451,32 @@ void ldap_close(struct ldap *l)
 	if (!l)
 		return;
 	(void)sd_event_source_set_enabled(l->defer, SD_EVENT_OFF);
+	disappoint(l, "the AUTH tier was sealed meanwhile");
 	ldap_pass_release(&l->pass);
 	ldap_plan_release(&l->plan);
 	ldap_table_release(&l->table);
 	ldap_names_release(&l->held);
 	ldap_names_release(&l->approved);
 	l->phase = LDAP_RESTS;
-	l->is_open = l->has_approval = l->is_held_restored = false;
+	l->is_open = l->is_outdated = l->is_held_restored = false;
 	l->cursor = l->stored = (struct ldap_cursor){ 0 };
 	rearm(l);
 }
 
 void ldap_reload(struct ldap *l)
 {
-	struct report report = { 0 };
 	int r = 0;
 
-	if (l->is_open && !is_wanted(l)) {
-		l->is_outdated = l->phase == LDAP_READS;
-		ldap_close(l);
+	if (!l->is_open)
 		return;
-	}
-	if (!l->is_open) {
-		if (store_is_open(l->m, KEYSTORE_AUTH) && ldap_open(l, &report) < 0)
-			log_report(LOG_LEVEL_ERROR, &report);
-		return;
-	}
 	for (size_t i = 0; r == 0 && i < l->table.n; i++)
 		if (l->table.entries[i]->id[0])
 			r = ldap_entry_judge(l->table.entries[i], l->m->config);
 	for (size_t i = 0; r == 0 && i < l->table.n_gone; i++)
 		r = ldap_judge_gone(l, l->table.gone[i]);
+	for (size_t i = l->applied; r == 0 && i < l->plan.n; i++) /* on its way */
+		if (l->plan.ops[i].fresh && l->plan.ops[i].fresh->is_usable)
+			r = ldap_entry_judge(l->plan.ops[i].fresh, l->m->config);
 	if (r == 0)
 		r = ldap_table_settle(&l->table);
 	if (r < 0)

@@ -17,7 +17,8 @@ struct ldap;
 must_check int ldap_new(struct manager *m, struct ldap **ret);
 void ldap_free(struct ldap *l); /* NULL is allowed */
 
-/* With the AUTH tier: what is known is loaded before the items are; and let go of. */
+/* With the AUTH tier: what is known is loaded before the items are, also when no directory is
+ * configured any more: what it had disabled stays so; and let go of. */
 must_check int ldap_open(struct ldap *l, struct report *report);
 void ldap_close(struct ldap *l);
 
@@ -48,6 +49,9 @@ must_check int ldap_sync(struct ldap *l, struct peer *p);
 must_check int ldap_approve(struct ldap *l, const char *held, struct peer *p);
 
 void ldap_forget(struct ldap *l, const struct peer *p); /* it hung up */
+
+/* A directory is configured, or was, and services of it are left. */
+bool ldap_matters(const struct ldap *l);
 
 void ldap_write_status(const struct ldap *l, struct json *j, bool is_whole);
 

@@ -106,7 +106,7 @@ static int load_cursor(struct ldap *l)
 
 int ldap_judge_gone(struct ldap *l, struct ldap_entry *e)
 {
-	int r = ldap_entry_judge(e, l->m->config);
+	int r = ldap_entry_judge_stored(e, l->m->config);
 
 	e->service.enabled = false;
 	return r;
@@ -119,7 +119,7 @@ static int load_one(struct ldap *l, const struct keystore_record *rec, bool is_g
 
 	if (r < 0)
 		return r;
-	r = is_gone ? ldap_judge_gone(l, e) : ldap_entry_judge(e, l->m->config);
+	r = is_gone ? ldap_judge_gone(l, e) : ldap_entry_judge_stored(e, l->m->config);
 	if (r == 0)
 		r = ldap_table_add(&l->table, e, is_gone);
 	if (r < 0)

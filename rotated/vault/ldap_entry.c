@@ -56,6 +56,92 @@ int ldap_entry_judge(struct ldap_entry *e, struct config *c)
 	return 0;
 }
 
+/* Without what does not fit. -EBADMSG when nothing does. */
+static int make_of_the_rest(const struct ldap_entry *e, struct config *c,
+			    struct config_service *ret)
+{
+	struct config_pair pairs[LDAP_PAIRS_MAX];
+	struct config_source source = {
+		.id = e->id, .where = e->dn, .pairs = pairs, .n = e->values.n
+	};
+	int r = -EBADMSG;
+
+	if (source.n > 0)
+		memcpy(pairs, e->values.items, source.n * sizeof(*pairs));
+	for (;;) {
+		cleanup_config_errors struct config_errors errors = CONFIG_ERRORS_INIT;
+		size_t bad;
+
+		r = config_service_make(c, &source, ret, &errors);
+		if (r != -EBADMSG || source.n == 0)
+			return r;
+		/* what can not be told apart goes from the end: `enabled` is put first */
+		bad = errors.n > 0 ? errors.items[0].line : 0;
+		if (bad == 0 || bad > source.n)
+			bad = source.n;
+		memmove(pairs + bad - 1, pairs + bad, (source.n - bad) * sizeof(*pairs));
+		source.n--;
+	}
+}
+
+static bool says_no(const struct ldap_values *v)
+{
+	bool value;
+
+	for (size_t i = 0; i < v->n; i++)
+		if (strcmp(v->items[i].field, LDAP_FIELD_ENABLED) == 0 &&
+		    (text_to_bool(v->items[i].value, &value) < 0 || !value))
+			return true;
+	return false;
+}
+
+int ldap_entry_judge_stored(struct ldap_entry *e, struct config *c)
+{
+	struct config_service service = { 0 };
+	int r = ldap_entry_judge(e, c);
+
+	if (r < 0 || e->is_usable)
+		return r;
+	r = make_of_the_rest(e, c, &service);
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
+	service.enabled &= !says_no(&e->values);
+	config_service_release(&e->service);
+	e->service = service;
+	e->is_usable = true;
+	return 0;
+}
+
+int ldap_entry_disable(struct ldap_entry *e, const struct ldap_entry *last, struct config *c)
+{
+	cleanup_ldap_values struct ldap_values values = { 0 };
+	char *problem, *hint;
+	int r;
+
+	if (!last || !last->is_usable)
+		return 0; /* nothing of it is in force */
+	r = ldap_values_add(&values, LDAP_FIELD_ENABLED, "no");
+	for (size_t i = 0; r == 0 && i < last->values.n; i++) {
+		const struct config_pair *p = &last->values.items[i];
+
+		if (strcmp(p->field, LDAP_FIELD_ENABLED) != 0)
+			r = ldap_values_add(&values, p->field, p->value);
+	}
+	if (r < 0 && r != -E2BIG) /* the last of as many as there may be */
+		return r;
+	ldap_values_release(&e->values);
+	e->values = values;
+	values = (struct ldap_values){ 0 };
+	memcpy(e->id, last->id, sizeof(e->id));
+	problem = steal_ptr(e->problem);
+	hint = steal_ptr(e->hint);
+	r = ldap_entry_judge_stored(e, c);
+	ldap_entry_blame(e, NULL);
+	e->problem = problem;
+	e->hint = hint;
+	return r;
+}
+
 bool ldap_entry_equal(const struct ldap_entry *a, const struct ldap_entry *b)
 {
 	return strcmp(a->id, b->id) == 0 && strcmp(a->dn, b->dn) == 0 &&

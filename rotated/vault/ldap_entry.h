@@ -44,6 +44,18 @@ struct ldap_entry *ldap_entry_new(const char *uuid, const char *dn);
  * -ENOMEM. */
 must_check int ldap_entry_judge(struct ldap_entry *e, struct config *c);
 
+/* As ldap_entry_judge(), of what was stored: it was in force under another configuration, and
+ * what was disabled must not come back because that has changed. Pairs that do not fit any more
+ * are left out, and told as the problem. */
+must_check int ldap_entry_judge_stored(struct ldap_entry *e, struct config *c);
+
+/*
+ * E says that it is disabled, and is broken besides: it becomes what LAST, which may be NULL,
+ * was, but disabled, and keeps its problem.
+ */
+must_check int ldap_entry_disable(struct ldap_entry *e, const struct ldap_entry *last,
+				  struct config *c);
+
 /* Takes over what REPORT says; NULL: nothing is wrong. Best effort when memory is short. */
 void ldap_entry_blame(struct ldap_entry *e, const struct report *report);
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/ini.h"
 
@@ -187,6 +188,36 @@ int ldap_map(const struct config_ldap *ldap, const struct attributes *attributes
 	*ret = values;
 	values = (struct ldap_values){ 0 };
 	return 0;
+}
+
+static bool is_no(const struct attribute_value *v)
+{
+	char text[8];
+	bool value;
+
+	if (copy_text(v, text, sizeof(text)) < 0)
+		return false;
+	return strcasecmp(text, "FALSE") == 0 || (text_to_bool(text, &value) == 0 && !value);
+}
+
+bool ldap_map_disables(const struct config_ldap *ldap, const struct attributes *attributes)
+{
+	struct config_mapped fields[CONFIG_FIELDS_MAX];
+	size_t n = config_ldap_fields(ldap, fields);
+
+	for (size_t i = 1; i < n; i++) {
+		struct attribute_value v;
+		struct attribute a;
+		size_t offset = 0;
+
+		if (strcmp(fields[i].field, LDAP_FIELD_ENABLED) != 0 ||
+		    !attributes_find(attributes, fields[i].attribute, &a))
+			continue;
+		while (attribute_next(&a, &offset, &v))
+			if (is_no(&v))
+				return true;
+	}
+	return false;
 }
 
 /* ---- judging ---- */

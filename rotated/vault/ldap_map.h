@@ -11,6 +11,8 @@
 #include "rotated/config/service.h"
 #include "wire/attributes.h"
 
+#define LDAP_FIELD_ENABLED "service.enabled"
+
 enum { LDAP_PAIRS_MAX = 256, LDAP_VALUES_MAX = 32 * 1024, LDAP_UUID_SIZE = 37 };
 
 /* Values by field, the id not among them. */
@@ -36,6 +38,9 @@ bool ldap_uuid_is_valid(const char *s);
 must_check int ldap_map(const struct config_ldap *ldap, const struct attributes *attributes,
 			char ret_id[static SERVICE_ID_MAX + 1], struct ldap_values *ret,
 			struct report *report);
+
+/* Whether they say, whatever else may be wrong with them, that the service is disabled. */
+bool ldap_map_disables(const struct config_ldap *ldap, const struct attributes *attributes);
 
 struct ldap_origin {
 	const char *id;

@@ -22,7 +22,10 @@ static int take_entry(struct ldap *l, const struct frame *f, bool is_broken)
 		return -ENOMEM;
 	if (is_broken) {
 		r = frame_text(f, "problem", problem, sizeof(problem));
-		report_set(&report, 0, "%s", r < 0 ? "it can not be read" : problem);
+		if (r < 0 || !text_is_plain(problem))
+			report_set(&report, 0, "it can not be read");
+		else
+			report_set(&report, 0, "%s", problem);
 		r = -EBADMSG;
 	} else if (!raw || attributes_parse(raw->data, raw->len, &attributes) < 0) {
 		ldap_entry_free(e);
@@ -31,6 +34,13 @@ static int take_entry(struct ldap *l, const struct frame *f, bool is_broken)
 		r = ldap_map(&l->m->config->ldap, &attributes, e->id, &e->values, &report);
 		if (r == 0)
 			r = ldap_entry_judge(e, l->m->config);
+		if (!e->is_usable && r != -ENOMEM &&
+		    ldap_map_disables(&l->m->config->ldap, &attributes)) {
+			if (r == -EBADMSG)
+				ldap_entry_blame(e, &report);
+			r = ldap_entry_disable(e, ldap_table_find_uuid(&l->table, uuid),
+					       l->m->config);
+		}
 	}
 	if (r == -EBADMSG) {
 		ldap_entry_blame(e, &report);
@@ -39,6 +49,11 @@ static int take_entry(struct ldap *l, const struct frame *f, bool is_broken)
 	if (r < 0) {
 		ldap_entry_free(e);
 		return r;
+	}
+	l->pass.bytes += e->values.bytes + strlen(e->dn);
+	if (l->pass.bytes > LDAP_PASS_BYTES_MAX) {
+		ldap_entry_free(e);
+		return -E2BIG;
 	}
 	return ldap_pass_add(&l->pass, e, LDAP_SEEN_ENTRY);
 }
@@ -55,11 +70,34 @@ static int take_uuid(struct ldap *l, const struct frame *f, enum ldap_seen seen)
 	return e ? ldap_pass_add(&l->pass, e, seen) : -ENOMEM;
 }
 
+/* A delta that was taken for everything would delete whatever it does not mention. */
+static bool has_asked_mode(const struct ldap *l, const struct frame *f)
+{
+	char mode[8];
+
+	return frame_text(f, "mode", mode, sizeof(mode)) == 0 &&
+	       strcmp(mode, l->pass.is_full ? "full" : "delta") == 0;
+}
+
+static int take_begin(struct ldap *l, const struct frame *f)
+{
+	char server[sizeof(l->pass.server)];
+
+	if (l->pass.has_begun || !has_asked_mode(l, f))
+		return -EBADMSG;
+	l->pass.has_begun = true;
+	l->pass.is_restored = frame_flag(f, "restored");
+	if (frame_text(f, "server", server, sizeof(server)) == 0 && text_is_plain(server))
+		memcpy(l->pass.server, server, sizeof(server));
+	return 0;
+}
+
 static int take_commit(struct ldap *l, const struct frame *f)
 {
 	char cookie[LDAP_COOKIE_MAX + 1];
 
-	if (frame_text(f, "cookie", cookie, sizeof(cookie)) < 0 || !text_is_plain(cookie))
+	if (!has_asked_mode(l, f) || frame_text(f, "cookie", cookie, sizeof(cookie)) < 0 ||
+	    !text_is_plain(cookie))
 		return -EBADMSG;
 	buf_append_str(&l->pass.cookie, cookie);
 	l->pass.is_restored |= frame_flag(f, "restored");
@@ -70,20 +108,17 @@ static int take_commit(struct ldap *l, const struct frame *f)
 int ldap_read_sync(void *context, const struct frame *f)
 {
 	struct ldap *l = context;
-	char op[16], server[sizeof(l->pass.server)];
+	char op[16];
 
 	if (l->phase != LDAP_READS || frame_text(f, "op", op, sizeof(op)) < 0 ||
 	    l->pass.is_committed)
 		return -EBADMSG;
 	if (l->is_outdated)
 		return -ESTALE; /* ends the job: it is asked for anew */
-	if (strcmp(op, "begin") == 0) {
-		l->pass.is_restored = frame_flag(f, "restored");
-		if (frame_text(f, "server", server, sizeof(server)) == 0 &&
-		    text_is_plain(server))
-			memcpy(l->pass.server, server, sizeof(server));
-		return 0;
-	}
+	if (strcmp(op, "begin") == 0)
+		return take_begin(l, f);
+	if (!l->pass.has_begun)
+		return -EBADMSG;
 	if (l->pass.n >= LDAP_ENTRIES_MAX * 2)
 		return -E2BIG;
 	if (strcmp(op, "upsert") == 0)

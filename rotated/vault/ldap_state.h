@@ -11,6 +11,7 @@ enum {
 	LDAP_COOKIE_MAX = 4096,
 	LDAP_HELD_SIZE = 9,
 	LDAP_ENTRIES_MAX = 100000,
+	LDAP_PASS_BYTES_MAX = 256 * 1024 * 1024,
 };
 
 /* How far we have read: stored with the last change of what was read. */
@@ -52,6 +53,7 @@ struct ldap {
 	bool has_approval;
 
 	struct peer *waiter; /* for the end of the next whole pass */
+	bool is_waiter_late; /* and not of the one that is becoming true */
 };
 
 /* A Worker.Sync of the pass under way. Below 0 refuses it. */

@@ -219,6 +219,28 @@ void ldap_write_status(const struct ldap *l, struct json *j, bool is_whole)
 
 /* ---- alarms ---- */
 
+/* Services that only a directory names that we do not ask any more. */
+static void alarm_orphans(const struct ldap *l, ldap_alarm_fn *fn, void *context)
+{
+	struct report report;
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->table.n_in_force; i++)
+		n += !config_service_find(l->m->config, l->table.in_force[i]->id);
+	if (n == 0)
+		return;
+	report_set(&report, 0,
+		   "no directory is configured any more: %zu service%s stay%s as it had them",
+		   n, n == 1 ? "" : "s", n == 1 ? "s" : "");
+	report_hint(&report, "set uri= in [ldap] again, or write a file in services.d for each");
+	fn(context, &report);
+}
+
+bool ldap_matters(const struct ldap *l)
+{
+	return l->m->config->ldap.uri.n > 0 || l->table.n_in_force > 0;
+}
+
 void ldap_alarms(const struct ldap *l, ldap_alarm_fn *fn, void *context)
 {
 	char text[SPAN_TEXT_SIZE];
@@ -227,6 +249,10 @@ void ldap_alarms(const struct ldap *l, ldap_alarm_fn *fn, void *context)
 
 	if (!l || !l->is_open)
 		return;
+	if (l->m->config->ldap.uri.n == 0) {
+		alarm_orphans(l, fn, context);
+		return;
+	}
 	if (l->cursor.success.wall && age(l) > l->m->config->ldap.max_stale) {
 		text_from_span(age(l) / USEC_PER_SEC * USEC_PER_SEC, text);
 		report_set(&report, 0, "what is known of the directory is %s old%s%s", text,

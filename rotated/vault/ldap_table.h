@@ -53,8 +53,10 @@ struct ldap_staged {
 struct ldap_pass {
 	struct ldap_staged *items;
 	size_t n, size;
+	size_t bytes; /* of values and DNs: bounded, whatever the worker says */
 	bool is_full;
 	bool is_restored;  /* the directory is older than what we know of it */
+	bool has_begun;
 	bool is_committed; /* it was told whole */
 	struct buf cookie;
 	char server[256];

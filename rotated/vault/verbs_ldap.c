@@ -27,8 +27,10 @@ static enum wire_status check(struct request *req)
 enum wire_status verb_ldap_status(struct request *req)
 {
 	struct json j = JSON_INIT(&req->reply.json);
-	enum wire_status status = check(req);
+	enum wire_status status = WIRE_STATUS_OK;
 
+	if (!store_is_open(req->m, KEYSTORE_AUTH) || !ldap_matters(req->m->ldap))
+		status = check(req);
 	if (status == WIRE_STATUS_OK)
 		ldap_write_status(req->m->ldap, &j, true);
 	return status;

@@ -263,7 +263,7 @@ enum wire_status verb_status_get(struct request *req)
 	write_peers(&j, m);
 	write_audit(&j, m);
 	write_counts(&j, m);
-	if (m->config->ldap.uri.n > 0)
+	if (ldap_matters(m->ldap))
 		ldap_write_status(m->ldap, &j, false);
 	write_items(&j, m);
 	write_alarms(&j, m);

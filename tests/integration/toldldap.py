@@ -32,6 +32,7 @@ class FakeDirectory:
         self.result = "ok"  # of a job; anything else sends nothing before
         self.restored = False
         self.modes = []
+        self.jobs = []
         self.stop_after = None  # hang up after that many entries
         self.ended = False
         self.sock = None
@@ -80,6 +81,7 @@ class FakeDirectory:
     def _answer(self, job, fields):
         mode = fields["mode"].decode()
         self.modes.append(mode)
+        self.jobs.append(fields)
         result = self.result
         if result == "ok":
             try:
