@@ -198,7 +198,8 @@ def main():
     need_programs("slapd", "slapadd", "ldapsearch", "ldapmodify", "openssl")
     with Site(services=()) as site:
         authority = Authority(site.join("tls"))
-        slapd = Slapd(site, tls=(authority.ca, *authority.server("slapd")))
+        slapd = Slapd(site, tls=(authority.ca, *authority.server("slapd")),
+                      options=f'limits dn.exact="{Slapd.READER}" size=unlimited')
         with open(site.join("etc/rotated/rotated.conf"), "a", encoding="utf-8") as f:
             f.write(CONF % (slapd.ldaps, "/tls/" + os.path.basename(authority.ca), slapd.READER))
         load(site, slapd)
