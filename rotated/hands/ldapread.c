@@ -35,6 +35,7 @@ struct reader {
 	struct ldap_cursor shown; /* contextCSN, before the first page */
 	bool is_restored;
 	const char *known; /* entries up to this CSN are not told again; "" for none */
+	uint64_t seen; /* entries, also those that are known */
 	uint64_t entries, broken, bytes;
 	bool lacks_csn, lacks_time;
 	char newest_csn[LDAP_CSN_LEN + 1];
@@ -216,12 +217,13 @@ static int take_entry(struct reader *r, LDAPMessage *m)
 		memcpy(r->newest_csn, e->csn, sizeof(e->csn));
 	if (strcmp(e->time, r->newest_time) > 0)
 		memcpy(r->newest_time, e->time, sizeof(e->time));
-	if (e->csn[0] && strcmp(e->csn, r->known) <= 0)
+	r->seen++;
+	if (r->seen <= r->request->limit && e->csn[0] && strcmp(e->csn, r->known) <= 0)
 		return 0;
 	r->entries++;
 	r->broken += e->problem[0] != '\0';
 	r->bytes += e->attributes.len;
-	if (r->entries > r->request->limit || r->bytes > BYTES_MAX)
+	if (r->seen > r->request->limit || r->bytes > BYTES_MAX)
 		return ldap_session_fail(&r->session, LDAP_OUTCOME_CONFIG,
 					 "more than %llu entries, or 256 MiB, match the filter",
 					 (unsigned long long)r->request->limit);
@@ -316,12 +318,12 @@ static int read_pages(struct reader *r)
 	int error;
 
 	do {
-		uint64_t before = r->entries;
+		uint64_t before = r->seen;
 
 		error = ask_page(r);
 		if (error < 0)
 			return error;
-		empty = r->entries == before ? empty + 1 : 0;
+		empty = r->seen == before ? empty + 1 : 0;
 		if (empty > EMPTY_PAGES_MAX)
 			return ldap_session_fail(&r->session, LDAP_OUTCOME_TEMPORARY,
 						 "the server sends empty pages without end");
