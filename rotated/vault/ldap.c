@@ -295,7 +295,8 @@ static void on_done(void *context, const struct worker_result *result)
 		rest(l);
 		l->next = 0;
 		rearm(l);
-	} else if (strcmp(result->word, "ok") == 0 && l->pass.is_committed) {
+	} else if (strcmp(result->word, "ok") == 0 && l->pass.is_committed &&
+		   !l->pass.is_spoiled) {
 		apply(l);
 	} else if (strcmp(result->word, "restored") == 0 && !l->wants_full) {
 		log_notice("the directory is asked for everything: it has no changes since %s",

@@ -105,16 +105,12 @@ static int take_commit(struct ldap *l, const struct frame *f)
 	return buf_error(&l->pass.cookie);
 }
 
-int ldap_read_sync(void *context, const struct frame *f)
+static int take_step(struct ldap *l, const struct frame *f)
 {
-	struct ldap *l = context;
 	char op[16];
 
-	if (l->phase != LDAP_READS || frame_text(f, "op", op, sizeof(op)) < 0 ||
-	    l->pass.is_committed)
+	if (frame_text(f, "op", op, sizeof(op)) < 0 || l->pass.is_committed)
 		return -EBADMSG;
-	if (l->is_outdated)
-		return -ESTALE; /* ends the job: it is asked for anew */
 	if (strcmp(op, "begin") == 0)
 		return take_begin(l, f);
 	if (!l->pass.has_begun)
@@ -130,4 +126,18 @@ int ldap_read_sync(void *context, const struct frame *f)
 	if (strcmp(op, "delete") == 0)
 		return take_uuid(l, f, LDAP_SEEN_DELETED);
 	return strcmp(op, "commit") == 0 ? take_commit(l, f) : -EBADMSG;
+}
+
+int ldap_read_sync(void *context, const struct frame *f)
+{
+	struct ldap *l = context;
+	int r;
+
+	if (l->phase != LDAP_READS || l->pass.is_spoiled)
+		return -EBADMSG;
+	if (l->is_outdated)
+		return -ESTALE; /* ends the job: it is asked for anew */
+	r = take_step(l, f);
+	l->pass.is_spoiled = r < 0;
+	return r;
 }

@@ -57,6 +57,7 @@ struct ldap_pass {
 	bool is_full;
 	bool is_restored;  /* the directory is older than what we know of it */
 	bool has_begun;
+	bool is_spoiled; /* a step was refused: whatever was sent before that was seen is, too */
 	bool is_committed; /* it was told whole */
 	struct buf cookie;
 	char server[256];
