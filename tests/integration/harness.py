@@ -283,11 +283,11 @@ class Root:
     def start_worker(self):
         return self.start("rotated-worker")
 
-    def ctl(self, *args, stdin="", check=True):
+    def ctl(self, *args, stdin="", check=True, patience=PATIENCE):
         """Runs rotatectl; returns the CompletedProcess, or Failure if it did not exit with 0."""
         done = subprocess.run(
             [build_path("rotatectl", self.build), "--root", self.path, *args],
-            input=stdin, capture_output=True, text=True, timeout=PATIENCE, check=False,
+            input=stdin, capture_output=True, text=True, timeout=patience, check=False,
         )
         if check and done.returncode != 0:
             raise Failure(

@@ -298,6 +298,17 @@ access to * by * read
     def add(self, *cns, **more):
         self.modify("".join(self.ldif(cn, **more) for cn in cns))
 
+    def services(self):
+        """name -> description of every entry that does not say st: FALSE, read by ldapsearch."""
+        text = self._run("ldapsearch", "-LLL", "-Y", "EXTERNAL", "-Q", "-H", self.ldapi, "-o", "ldif-wrap=no", "-b",
+                         f"ou=services,{LDAP_BASE}", "(objectClass=organizationalRole)", "cn", "description", "st")
+        found = {}
+        for block in text.split("\n\n"):
+            fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
+            if "cn" in fields and fields.get("st") != "FALSE":
+                found[fields["cn"]] = fields.get("description", "")
+        return found
+
     def delete(self, *cns):
         self.modify("".join(f"dn: {self.dn(cn)}\nchangetype: delete\n\n" for cn in cns))
 

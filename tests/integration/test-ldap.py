@@ -48,26 +48,13 @@ def ldap(site, verb, *args):
 
 
 def state(site):
-    """What is in force: service -> (description, enabled)"""
+    """What is in force: service -> description"""
     rows = json.loads(ctl(site, "service", "list").stdout)["services"]
     return {r["service"]: r["description"] for r in rows if r["configured"] and r["enabled"]}
 
 
-def of_directory(slapd):
-    """The same as the directory itself has it."""
-    out = subprocess.run(["ldapsearch", "-LLL", "-Y", "EXTERNAL", "-Q", "-H", slapd.ldapi, "-o", "ldif-wrap=no", "-b",
-                          "ou=services,dc=example,dc=org", "(objectClass=organizationalRole)", "cn", "description", "st"],
-                         capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
-    found = {}
-    for block in out.split("\n\n"):
-        fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
-        if "cn" in fields and fields.get("st") != "FALSE":
-            found[fields["cn"]] = fields.get("description", "")
-    return found
-
-
 def same(site, slapd, sentence):
-    got, wanted = state(site), of_directory(slapd)
+    got, wanted = state(site), slapd.services()
     wrong = {k for k in got.keys() | wanted.keys() if got.get(k) != wanted.get(k)}
     t.check(not wrong, f"{sentence}: all {len(wanted)} are as in the directory", sorted(wrong)[:20])
 
