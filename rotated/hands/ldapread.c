@@ -35,7 +35,7 @@ struct reader {
 	struct ldap_cursor shown; /* contextCSN, before the first page */
 	bool is_restored;
 	const char *known; /* entries up to this CSN are not told again; "" for none */
-	uint64_t seen; /* entries, also those that are known */
+	uint64_t seen;	   /* entries, also those that are known */
 	uint64_t entries, broken, bytes;
 	bool lacks_csn, lacks_time;
 	char newest_csn[LDAP_CSN_LEN + 1];

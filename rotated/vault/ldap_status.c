@@ -232,7 +232,8 @@ static void alarm_orphans(const struct ldap *l, ldap_alarm_fn *fn, void *context
 	report_set(&report, 0,
 		   "no directory is configured any more: %zu service%s stay%s as it had them",
 		   n, n == 1 ? "" : "s", n == 1 ? "s" : "");
-	report_hint(&report, "set uri= in [ldap] again, or write a file in services.d for each");
+	report_hint(&report,
+		    "set uri= in [ldap] again, or write a file in services.d for each");
 	fn(context, &report);
 }
 

@@ -55,9 +55,10 @@ struct ldap_pass {
 	size_t n, size;
 	size_t bytes; /* of values and DNs: bounded, whatever the worker says */
 	bool is_full;
-	bool is_restored;  /* the directory is older than what we know of it */
+	bool is_restored; /* the directory is older than what we know of it */
 	bool has_begun;
-	bool is_spoiled; /* a step was refused: whatever was sent before that was seen is, too */
+	bool is_spoiled;   /* a step was refused: whatever was sent before that was seen is, too
+			    */
 	bool is_committed; /* it was told whole */
 	struct buf cookie;
 	char server[256];

@@ -36,7 +36,8 @@ static void say(struct ldap_pass *p, unsigned n, const char *id)
 }
 
 static struct ldap_plan plan(struct ldap_table *t, struct ldap_pass *p,
-			     const struct config_limit *limit, const struct ldap_names *approved)
+			     const struct config_limit *limit,
+			     const struct ldap_names *approved)
 {
 	const struct ldap_guard guard = { *limit, approved };
 	struct ldap_plan plan = { 0 };
