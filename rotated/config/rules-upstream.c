@@ -21,12 +21,21 @@ static bool is_loopback(const char *server)
 	       strncmp(server, "[::1]:", 6) == 0 || strncmp(server, "localhost:", 10) == 0;
 }
 
+/* Those that are shipped and have no verb `test`. */
+static bool never_tests(const char *hook)
+{
+	const char *slash = strrchr(hook, '/');
+	const char *name = slash ? slash + 1 : hook;
+
+	return strcmp(name, "upstream-manual") == 0 || strcmp(name, "upstream-ses") == 0;
+}
+
 static int check_proof(const struct target *t, const struct config_upstream *u)
 {
 	struct report report;
 
-	if (u->server[0] || u->hook[0] || t->origins[KEY_upstream_server].is_bad ||
-	    t->origins[KEY_upstream_hook].is_bad)
+	if (u->server[0] || (u->hook[0] && !never_tests(u->hook)) ||
+	    t->origins[KEY_upstream_server].is_bad || t->origins[KEY_upstream_hook].is_bad)
 		return 0;
 	(void)report_set(&report, 0, "there is no way to try a secret");
 	report_hint(&report, "Add server = HOST:PORT to [upstream], or a hook = that tests.");
@@ -82,9 +91,10 @@ int config_rules_check_destinations(struct loader *l)
 
 			if (!other || other == &c->providers[i])
 				continue;
-			(void)report_set(&report, 0,
-					 "destinations: '%s' is a destination of upstream %s already",
-					 words->items[k], other->id);
+			(void)report_set(
+				&report, 0,
+				"destinations: '%s' is a destination of upstream %s already",
+				words->items[k], other->id);
 			report_at(&report, c->providers[i].file, 0, 0);
 			report_hint(&report, "Keep it in one of the two.");
 			r = config_loader_tell(l, &report);

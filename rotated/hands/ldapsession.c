@@ -309,14 +309,18 @@ static int check_tls(struct ldap_session *s)
 }
 
 /* libldap says of a certificate that is refused what it says of a server that is away, but then
- * it has words. */
+ * it has words; with GnuTLS, three that mean that the certificate was looked at in vain. */
 static int fail_tls(struct ldap_session *s, int code)
 {
 	char *text = NULL;
 	int r;
 
 	(void)ldap_get_option(s->ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &text); /* or NULL */
-	if (text && *text && clock_monotonic() < s->deadline)
+	if (text && strcmp(text, "(unknown error code)") == 0)
+		r = ldap_session_fail(s, LDAP_OUTCOME_CONFIG,
+				      "TLS: the certificate is not for the name in the uri, or "
+				      "of no authority in ca_file");
+	else if (text && *text && clock_monotonic() < s->deadline)
 		r = ldap_session_fail(s, LDAP_OUTCOME_CONFIG, "TLS: %s", text);
 	else
 		r = ldap_session_fail_code(s, code, "connecting", NULL);

@@ -260,11 +260,15 @@ static void explain(const struct worker_result *result, struct report *report)
 	static const struct {
 		const char *word, *what, *hint;
 	} words[] = {
-		{ "unreachable", "no server of the directory answers", "see uri= in [ldap]" },
-		{ "timeout", "the directory did not answer in time", "see timeout= in [ldap]" },
+		{ "unreachable", "no server of the directory answers",
+		  "see uri= in [ldap] of rotated.conf" },
+		{ "timeout", "the directory did not answer in time",
+		  "see timeout= in [ldap] of rotated.conf" },
 		{ "denied", "the directory refuses us",
-		  "see bind= and bind_dn= in [ldap]; rotatectl ldap secret" },
-		{ "config", "the directory can not be read so", "see [ldap] in rotated.conf" },
+		  "rotatectl ldap secret, or see bind= and bind_dn= in [ldap] of "
+		  "rotated.conf" },
+		{ "config", "the directory can not be read so",
+		  "see [ldap] of rotated.conf, then systemctl reload rotated" },
 		{ "temporary", "the directory can not be read now", "" },
 	};
 	const char *what = "the directory was not read to its end", *hint = "";
@@ -307,6 +311,8 @@ static void on_done(void *context, const struct worker_result *result)
 		rearm(l);
 	} else {
 		explain(result, &report);
+		l->is_refused = strcmp(result->word, "denied") == 0 ||
+				strcmp(result->word, "config") == 0;
 		fail(l, &report);
 	}
 }

@@ -42,6 +42,7 @@ struct ldap {
 
 	unsigned failures;
 	struct report error; /* while failures > 0 */
+	bool is_refused;     /* the last of them, by the directory: a person has to act */
 	char server[256];
 
 	struct ldap_names held;

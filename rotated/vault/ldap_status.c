@@ -261,6 +261,12 @@ void ldap_alarms(const struct ldap *l, ldap_alarm_fn *fn, void *context)
 		report_hint(&report, "rotatectl ldap status");
 		fn(context, &report);
 	}
+	if (l->failures > 0 && (l->is_refused || !l->cursor.success.wall)) {
+		report_set(&report, 0, "%s", l->error.what);
+		report_hint(&report, "%s",
+			    l->error.hint[0] ? l->error.hint : "rotatectl ldap status");
+		fn(context, &report);
+	}
 	if (l->held.n > 0) {
 		report_set(&report, 0, "%s", l->held_reason);
 		report_hint(&report, "rotatectl ldap status; rotatectl ldap approve %s",

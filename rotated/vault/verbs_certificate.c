@@ -39,8 +39,13 @@ struct item *request_find_certificates(struct request *req, enum wire_status *st
 	if (item)
 		return item;
 	if (!services_find(req->m, id)) {
-		*status = request_refuse(req, WIRE_STATUS_REFUSED, "rotatectl service list",
+		*status = request_refuse(req, WIRE_STATUS_REFUSED, NULL,
 					 "there is no service %s", id);
+		report_hint(
+			&req->reply.report,
+			"rotatectl service list; a new one is made by services.d/%s.conf and "
+			"systemctl reload rotated",
+			id);
 		return NULL;
 	}
 	r = item_ensure(req->m, ENGINE_CERTIFICATE, id, &item);
