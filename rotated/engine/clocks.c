@@ -68,6 +68,19 @@ uint64_t engine_backoff(const struct engine_item *item, const struct engine_poli
 	return wait - engine_hash(item, item->last_serial) % (wait / 2 + 1);
 }
 
+uint64_t engine_gone_wait(const struct engine_policy *policy, const struct engine_version *v)
+{
+	uint64_t wait = policy->retry_min;
+
+	if (v->state != ENGINE_WITHDRAWING || v->rejected == 0)
+		return 0;
+	for (uint8_t i = 1; i < v->rejected && wait < policy->retry_max; i++)
+		wait *= 2;
+	if (wait > policy->retry_max)
+		wait = policy->retry_max;
+	return v->age < wait ? wait - v->age : 0;
+}
+
 uint64_t engine_due_age(const struct engine_item *item, const struct engine_policy *policy)
 {
 	if (policy->schedule == USEC_NEVER)

@@ -139,6 +139,7 @@ struct engine_policy {
 	bool may_create;       /* the tier that new secrets need is open */
 	bool is_stable;	       /* handed over: the name is the bare id, for every version */
 	bool may_work;	       /* outside actions can be begun at all */
+	bool is_cut_off;       /* nor ever will: what is revoked is forgotten at once */
 };
 
 enum engine_event {

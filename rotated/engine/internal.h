@@ -12,6 +12,11 @@ enum { ENGINE_ASKS_PER_HOOK = 4 };
  * one; and so many in a row are, before a person has to look. */
 enum { ENGINE_REJECTS_MAX = 6, ENGINE_REPLACED_MAX = 3 };
 
+/* A secret that was revoked is gone once it is refused so often in a row: one refusal may be a
+ * provider's bad hour. Where the driver can not compare it with the one in use, as there is
+ * none, it takes ENGINE_REJECTS_MAX. */
+enum { ENGINE_GONE_REJECTS = 3 };
+
 /* A waiting item is stepped at least this often, so that credited time reaches the disk. */
 #define ENGINE_WAKE_MAX (UINT64_C(3600) * USEC_PER_SEC)
 
@@ -31,6 +36,10 @@ void engine_credit(struct engine_item *item, const struct moment *now);
 /* The wait before the attempt that follows `failures` failures: doubled for each, at most
  * retry_max, and by a share of the item's own up to half shorter. */
 uint64_t engine_backoff(const struct engine_item *item, const struct engine_policy *policy);
+
+/* What is left of the wait before V, which is leaving, is asked about again after it was refused.
+ */
+uint64_t engine_gone_wait(const struct engine_policy *policy, const struct engine_version *v);
 
 /* Appends version last_version + 1, PLANNED and named. -ENOSPC. */
 must_check int engine_plan(struct engine_item *item, const struct engine_policy *policy,

@@ -13,6 +13,8 @@ void step_enter(struct step *s, struct engine_version *v, enum engine_state stat
 	v->asked = 0;
 	if (state == ENGINE_PUBLISHING || state == ENGINE_WITHDRAWING)
 		v->operation = ++s->item->last_operation;
+	if (state == ENGINE_WITHDRAWING)
+		v->rejected = 0; /* refusals from before prove nothing now */
 	if (state == ENGINE_VISIBLE)
 		v->visible = s->now->wall;
 	if (state == ENGINE_ACTIVE)

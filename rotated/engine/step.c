@@ -77,15 +77,17 @@ static void revoke_outside(struct step *s, struct engine_version *v)
 static int on_revoke(struct step *s)
 {
 	struct engine_version *v = engine_version_find(s->item, s->seen->version);
-	bool was_active;
+	bool was_active, is_leaving;
 
 	if (!v)
 		return -ENOENT;
-	if (v->is_revoked || v->state == ENGINE_WITHDRAWING || v->state == ENGINE_WITHDRAWN)
+	is_leaving =
+		v->is_revoked || v->state == ENGINE_WITHDRAWING || v->state == ENGINE_WITHDRAWN;
+	if (is_leaving && !s->policy->is_cut_off)
 		return -EALREADY;
 	was_active = v->state == ENGINE_ACTIVE;
 	step_clear_trouble(s);
-	if (engine_kind_is_handed_over(s->item->kind)) {
+	if (engine_kind_is_handed_over(s->item->kind) || s->policy->is_cut_off) {
 		step_erase(s, v, "revoked");
 		return 0;
 	}
@@ -215,16 +217,32 @@ static void present_ended(struct step *s, struct engine_version *v)
 	}
 }
 
+/* As is wanted, but a provider in trouble refuses everything: it has to last. */
+static void leaving_rejected(struct step *s, struct engine_version *v)
+{
+	const struct engine_version *active = engine_find_phase(s->item, ENGINE_CURRENT);
+
+	step_clear_trouble(s);
+	v->age = 0;
+	if (++v->rejected >= (active ? ENGINE_GONE_REJECTS : ENGINE_REJECTS_MAX))
+		step_enter(s, v, ENGINE_WITHDRAWN);
+}
+
 static void absent_ended(struct step *s, struct engine_version *v)
 {
 	switch ((int)s->seen->outcome) {
 	case ENGINE_OUTCOME_ABSENT:
-	case ENGINE_OUTCOME_REJECTED:
 		step_clear_trouble(s);
 		step_enter(s, v, ENGINE_WITHDRAWN);
 		break;
-	case ENGINE_OUTCOME_VISIBLE:
+	case ENGINE_OUTCOME_REJECTED:
+		leaving_rejected(s, v);
+		break;
 	case ENGINE_OUTCOME_ACCEPTED:
+		v->rejected = 0;
+		asked_in_vain(s, v);
+		break;
+	case ENGINE_OUTCOME_VISIBLE:
 	case ENGINE_OUTCOME_DIFFERS:
 	case ENGINE_OUTCOME_PARTIAL:
 		asked_in_vain(s, v);
@@ -421,6 +439,8 @@ static void drive_job(struct step *s)
 			continue;
 		if (need != ENGINE_ACTION_CREATE && !s->policy->may_work)
 			continue;
+		if (engine_gone_wait(s->policy, v) > 0)
+			continue;
 		step_begin_job(s, need, v);
 		return;
 	}
@@ -452,6 +472,9 @@ static uint64_t next_wake(const struct step *s)
 
 		if (wait != USEC_NEVER && wait - v->age < wake)
 			wake = wait - v->age;
+		wait = engine_gone_wait(s->policy, v);
+		if (wait > 0 && wait < wake)
+			wake = wait;
 	}
 	if (wake == USEC_NEVER)
 		return USEC_NEVER;

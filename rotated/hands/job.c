@@ -39,10 +39,7 @@ static void log_child_line(struct job *j)
 {
 	const char *text = buf_string(&j->line);
 
-	if (text && *text && j->kind == JOB_UPSTREAM) {
-		if (j->hook.said.len + j->line.len < LOGGED_MAX)
-			buf_printf(&j->hook.said, "%s\n", text);
-	} else if (text && *text) {
+	if (text && *text) {
 		(void)snprintf(j->last_line, sizeof(j->last_line), "%s", text);
 		if (j->logged <= LOGGED_MAX)
 			log_info("%s for %s: %s", job_program(j), j->zone, text);
@@ -53,8 +50,20 @@ static void log_child_line(struct job *j)
 	buf_clear(&j->line);
 }
 
+/* As it came, however long the lines are: a secret must not hide at the end of a piece. */
+static void hold_error_bytes(struct job *j, const uint8_t *p, size_t len)
+{
+	for (size_t i = 0; i < len && j->hook.said.len < LOGGED_MAX; i++)
+		buf_append_byte(&j->hook.said, p[i] ? p[i] : '?');
+	j->logged += len;
+}
+
 static void take_error_bytes(struct job *j, const uint8_t *p, size_t len)
 {
+	if (j->kind == JOB_UPSTREAM) {
+		hold_error_bytes(j, p, len);
+		return;
+	}
 	for (size_t i = 0; i < len; i++) {
 		if (p[i] != '\n')
 			buf_append_byte(&j->line, p[i] ? p[i] : '?');
@@ -141,24 +150,43 @@ static void end_hook(struct job *j, const siginfo_t *si)
 	write_hook_output(j, si, o, result == HOOK_OK ? note : NULL);
 }
 
-/* What it said goes to the log now, without the lines that hold a secret. */
-static void log_held_lines(struct job *j)
+static void log_held_line(struct job *j, const char *line)
+{
+	if (upstream_line_tells(line, j->hook.secret) ||
+	    upstream_line_tells(line, j->hook.made.secret))
+		line = "(a line with the secret is left out)";
+	(void)snprintf(j->last_line, sizeof(j->last_line), "%s", line); /* cut to fit */
+	log_info("%s for %s: %s", job_program(j), j->zone, j->last_line);
+}
+
+/* What it said goes to the log now, whole lines only, without those that hold a secret: the end
+ * of one that was cut, by us or by the death of the hook, may be the beginning of a secret. */
+static void log_held_lines(struct job *j, bool is_cut)
 {
 	char *p = buf_string(&j->hook.said) ? (char *)j->hook.said.data : NULL;
 
+	is_cut = is_cut || j->logged > j->hook.said.len;
 	while (p && *p) {
 		char *end = p + strcspn(p, "\n");
-		const char *line = p;
+		bool is_whole = *end != '\0';
 
 		*end = '\0';
-		if (upstream_line_tells(p, j->hook.secret) ||
-		    upstream_line_tells(p, j->hook.made.secret))
-			line = "(a line with the secret is left out)";
-		(void)snprintf(j->last_line, sizeof(j->last_line), "%s", line);
-		log_info("%s for %s: %s", job_program(j), j->zone, line);
-		p = end + 1;
+		if (*p && (is_whole || !is_cut))
+			log_held_line(j, p);
+		p = is_whole ? end + 1 : end;
 	}
+	if (j->logged > j->hook.said.len)
+		log_warning("%s for %s: it says too much; the rest is left out", job_program(j),
+			    j->zone);
 	buf_release(&j->hook.said);
+}
+
+/* The secret in what was printed before it failed may be good at the provider: it is kept out
+ * of the log too. */
+static void learn_secret(struct job *j, const char *text)
+{
+	if (!j->hook.made.secret && upstream_output_parse(text, j->out.len, &j->hook.made) < 0)
+		j->hook.made.secret = NULL; /* nothing of it is kept */
 }
 
 /* Here its words count: a secret that nobody can read is no secret made. */
@@ -175,8 +203,10 @@ static void end_upstream(struct job *j, const siginfo_t *si)
 		result = HOOK_CRASHED;
 		note = "what it printed is not the JSON of rotated-hooks(7)";
 	}
+	if (result != HOOK_OK && !note)
+		learn_secret(j, text);
 	buf_release(&j->out);
-	log_held_lines(j);
+	log_held_lines(j, si->si_code != CLD_EXITED);
 	if (j->is_stopped)
 		result = HOOK_TIMEOUT;
 	if (result == HOOK_OK && j->hook.made.is_pending)

@@ -41,7 +41,7 @@ void upstream_output_release(struct upstream_output *o);
 /* The member "secret" of a payload, so that it can be kept out of what a hook says. -ENOENT. */
 must_check int upstream_payload_secret(const void *data, size_t len, struct secret **ret);
 
-/* True when LINE holds SECRET (NULL: there is none); a line of the hook is then not shown. */
+/* True when LINE holds SECRET (NULL: there is none), or a piece of it; it is then not shown. */
 bool upstream_line_tells(const char *line, const struct secret *secret);
 
 #endif

@@ -5,7 +5,7 @@
 #include <malloc.h>
 #include <string.h>
 
-enum { INPUT_MAX = 64 * 1024, TELLING_MIN = 6 };
+enum { INPUT_MAX = 64 * 1024, TELLING_MIN = 6, TELLING_PIECE = 8 };
 
 static void wipe_and_free(void *p)
 {
@@ -201,9 +201,21 @@ int upstream_payload_secret(const void *data, size_t len, struct secret **ret)
 	return r;
 }
 
-/* A secret of a few characters would be found in any line. */
+/* A secret of a few characters would be found in any line; of a longer one a piece is enough,
+ * as whoever prints it may cut it. */
 bool upstream_line_tells(const char *line, const struct secret *secret)
 {
-	return secret && secret_len(secret) >= TELLING_MIN &&
-	       strstr(line, secret_string(secret));
+	size_t len = secret ? secret_len(secret) : 0;
+	size_t size = len < TELLING_PIECE ? len : TELLING_PIECE;
+	char piece[TELLING_PIECE + 1] = "";
+	bool tells = false;
+
+	if (len < TELLING_MIN)
+		return false;
+	for (size_t i = 0; i + size <= len && !tells; i++) {
+		memcpy(piece, secret_string(secret) + i, size);
+		tells = strstr(line, piece) != NULL;
+	}
+	explicit_bzero(piece, sizeof(piece));
+	return tells;
 }

@@ -51,6 +51,7 @@ static void policy(const struct manager *m, const struct item *item, struct engi
 		.has_hook = has_hook,
 		.may_create = may_work && has_hook,
 		.may_work = may_work,
+		.is_cut_off = !own,
 	};
 }
 
@@ -201,19 +202,21 @@ static const struct engine_version *version_of(const struct errand *e)
 
 static bool is_abandoned(const struct errand *e)
 {
-	return e->item->engine.job.serial != e->action.serial || !version_of(e) ||
-	       !settings(e->m, e->item->engine.id);
+	return e->item->engine.job.serial != e->action.serial || !version_of(e);
 }
 
-/* True when RESULT is the end of the errand, one way or another. */
+/* True when RESULT is the end of the errand, one way or another. The account's file may have
+ * gone meanwhile: then nobody knows what was done, and it is asked once the file is back. */
 static bool is_over(struct errand *e, const struct worker_result *result)
 {
+	static const struct worker_result lost = { .is_gone = true };
+
 	if (!result || is_abandoned(e)) {
 		errand_free(e);
 		return true;
 	}
-	if (result->is_gone) {
-		tell(e, result);
+	if (result->is_gone || !settings(e->m, e->item->engine.id)) {
+		tell(e, result->is_gone ? result : &lost);
 		return true;
 	}
 	return false;
@@ -406,6 +409,15 @@ static void on_finished(void *context, const struct worker_result *result)
 		tell_failure(e, r);
 }
 
+static void on_kept(void *context, const struct worker_result *result)
+{
+	static const struct worker_result kept = { .outcome = ENGINE_OUTCOME_OK, .detail = "" };
+	struct errand *e = context;
+
+	if (!is_over(e, result))
+		tell(e, &kept);
+}
+
 /* Before an old one goes, the provider is told which one stays. */
 static int begin_withdraw(struct errand *e)
 {
@@ -413,6 +425,12 @@ static int begin_withdraw(struct errand *e)
 		engine_find_phase(&e->item->engine, ENGINE_CURRENT);
 	struct upstream_public public;
 
+	if (upstream_is_shared(e->m, &e->item->engine, e->action.version)) {
+		log_info("%s: its login is another version's too, and is not revoked",
+			 version_of(e)->name);
+		return call_hook(e, &(struct call){ "list", version_of(e), NULL, NULL },
+				 on_kept); /* which changes nothing */
+	}
 	if (!active || version_of(e)->is_revoked ||
 	    upstream_load_public(e->m, &e->item->engine, active->version, &public) < 0)
 		return begin_with(e, "revoke", false);
@@ -477,16 +495,57 @@ int upstream_begin_test(struct manager *m, const struct engine_item *item, uint3
 	return r < 0 ? r : worker_submit(m->worker, &request);
 }
 
-static void on_tested(void *context, const struct worker_result *result)
+static void tell_tested(struct errand *e, const struct worker_result *result,
+			enum engine_outcome outcome)
 {
+	struct worker_result told = *result;
+
+	told.outcome = outcome;
+	tell(e, &told);
+}
+
+/* The one in use, right after an old one was refused: if that is refused as well, the provider
+ * refuses everything now, and the refusal of the old one says nothing. */
+static void on_compared(void *context, const struct worker_result *result)
+{
+	static const struct worker_result nothing = {
+		.outcome = ENGINE_OUTCOME_TEMPORARY,
+		.detail = "the provider refuses the secret in use as well: that the old one is "
+			  "refused proves nothing",
+	};
 	struct errand *e = context;
-	struct worker_result told;
+	enum engine_outcome outcome;
 
 	if (is_over(e, result))
 		return;
-	told = *result;
-	told.outcome = upstream_test_outcome(e->m, e->item->engine.id, result->outcome);
-	tell(e, &told);
+	outcome = upstream_test_outcome(e->m, e->item->engine.id, result->outcome);
+	if (outcome == ENGINE_OUTCOME_REJECTED)
+		tell(e, &nothing);
+	else
+		tell_tested(e, result,
+			    outcome == ENGINE_OUTCOME_ACCEPTED ? ENGINE_OUTCOME_REJECTED
+							       : outcome);
+}
+
+static void on_tested(void *context, const struct worker_result *result)
+{
+	struct errand *e = context;
+	const struct engine_version *active;
+	enum engine_outcome outcome;
+	int r;
+
+	if (is_over(e, result))
+		return;
+	active = engine_find_phase(&e->item->engine, ENGINE_CURRENT);
+	outcome = upstream_test_outcome(e->m, e->item->engine.id, result->outcome);
+	if (e->action.type != ENGINE_ACTION_ASK_ABSENT || outcome != ENGINE_OUTCOME_REJECTED ||
+	    !active) {
+		tell_tested(e, result, outcome);
+		return;
+	}
+	r = upstream_begin_test(e->m, &e->item->engine, active->version, on_compared, e);
+	if (r < 0)
+		tell_failure(e, r);
 }
 
 static int begin(struct manager *m, struct item *item, const struct engine_action *a)

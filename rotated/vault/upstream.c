@@ -92,6 +92,32 @@ int upstream_load_secret(const struct manager *m, const struct engine_item *item
 	return *ret ? 0 : -ENOMEM;
 }
 
+static bool is_wanted(const struct engine_version *v)
+{
+	return !v->is_revoked && v->state != ENGINE_PLANNED && v->state != ENGINE_WITHDRAWING &&
+	       v->state != ENGINE_WITHDRAWN;
+}
+
+bool upstream_is_shared(const struct manager *m, const struct engine_item *item,
+			uint32_t version)
+{
+	struct upstream_public own, other;
+
+	if (upstream_load_public(m, item, version, &own) < 0)
+		return false;
+	for (uint32_t i = 0; i < item->count; i++) {
+		const struct engine_version *v = &item->versions[i];
+
+		if (v->version == version || !is_wanted(v) ||
+		    upstream_load_public(m, item, v->version, &other) < 0)
+			continue;
+		if (strcmp(own.user, other.user) == 0 &&
+		    strcmp(own.credential, other.credential) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* ---- what is made ---- */
 
 bool upstream_is_word(const char *s, size_t max, bool is_user)

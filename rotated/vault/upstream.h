@@ -35,6 +35,11 @@ must_check int upstream_load_public(const struct manager *m, const struct engine
 must_check int upstream_load_secret(const struct manager *m, const struct engine_item *item,
 				    uint32_t version, struct secret **ret);
 
+/* True when VERSION has the user of another one that is in use, or about to be, and the same name
+ * of the provider's own or none: it is one login, and revoking it would take that away. */
+bool upstream_is_shared(const struct manager *m, const struct engine_item *item,
+			uint32_t version);
+
 /* A new secret of ours, for a hook that only sets what it is given. */
 must_check int upstream_generate(struct secret **ret);
 

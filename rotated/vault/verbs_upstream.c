@@ -356,6 +356,16 @@ enum wire_status verb_upstream_set(struct request *req)
 
 /* ---- revoking ---- */
 
+static const char *revoke_remark(const struct manager *m, const struct item *item,
+				 const struct engine_version *v)
+{
+	if (!item_is_configured(m, item))
+		return ": it is only forgotten here, and has to be deleted at the provider";
+	if (v->state == ENGINE_ACTIVE)
+		return ", which is in use: mail waits until its successor is proven";
+	return "";
+}
+
 enum wire_status verb_upstream_revoke(struct request *req)
 {
 	struct engine_observation seen = { .event = ENGINE_EVENT_REVOKE };
@@ -379,6 +389,7 @@ enum wire_status verb_upstream_revoke(struct request *req)
 	if (r < 0)
 		return request_fail(req, r);
 	if (req->is_dry_run)
-		return request_refuse(req, WIRE_STATUS_OK, NULL, "would revoke %s", v->name);
+		return request_refuse(req, WIRE_STATUS_OK, NULL, "would revoke %s%s", v->name,
+				      revoke_remark(req->m, item, v));
 	return commit(req, &c, "upstream.revoke", seen.version);
 }

@@ -5,6 +5,7 @@
 #include "rotated/vault/driver.h"
 #include "rotated/vault/items.h"
 #include "rotated/vault/store.h"
+#include "rotated/vault/upstream.h"
 #include "rotated/vault/worker.h"
 
 static const struct engine_version *withdrawing(const struct engine_item *e)
@@ -38,6 +39,21 @@ static bool is_blocked(const struct manager *m, const struct item *item, struct 
 	return true;
 }
 
+/* Where a person deletes logins, this is what tells which. */
+static void view_undeleted(const struct manager *m, const struct item *item,
+			   enum view_state state, struct view *v)
+{
+	const struct engine_version *k = v->subject;
+	struct upstream_public public = { .user = "" };
+
+	if (upstream_load_public(m, &item->engine, k->version, &public) < 0)
+	public.user[0] = '\0';
+	view_say(v, state,
+		 "the provider still accepts %s, which was %s: %s%s has to be deleted there",
+		 k->name, k->is_revoked ? "revoked" : "replaced",
+		 public.user[0] ? "the login " : "it", public.user);
+}
+
 static void view_trouble(const struct manager *m, const struct item *item, struct view *v)
 {
 	const struct engine_item *e = &item->engine;
@@ -45,10 +61,7 @@ static void view_trouble(const struct manager *m, const struct item *item, struc
 	const struct engine_version *k = v->subject;
 
 	if (k && k->state == ENGINE_WITHDRAWING && e->trouble == ENGINE_OUTCOME_ACCEPTED)
-		view_say(v, state,
-			 "the provider still accepts %s, which was replaced: it has to be "
-			 "deleted there",
-			 k->name);
+		view_undeleted(m, item, state, v);
 	else if (k && e->trouble == ENGINE_OUTCOME_REJECTED && e->detail[0])
 		view_say(v, state, "the provider refuses %s: %s", k->name, e->detail);
 	else if (k && e->trouble == ENGINE_OUTCOME_REJECTED)
@@ -77,8 +90,24 @@ static void view_coming(const struct manager *m, const struct item *item, struct
 		view_say(v, VIEW_WAITING, "the provider accepts %s; it soaks", k->name);
 		v->next_attempt = view_after(m, engine_soak(k, &policy), k->age);
 	} else if (!is_blocked(m, item, v)) {
-		view_say(v, VIEW_WORKING, "%s is %s", k->name, engine_state_word(k->state));
+		view_say(v, VIEW_WORKING, "%s is %s%s", k->name, engine_state_word(k->state),
+			 engine_find_phase(&item->engine, ENGINE_CURRENT)
+				 ? ""
+				 : "; until it is proven there is nothing to log in with, and "
+				   "mail waits");
 	}
+}
+
+/* Nothing can be tried or revoked without the file: a person does it, and says so. */
+static void view_cut_off(const struct item *item, struct view *v)
+{
+	v->subject = &item->engine.versions[0];
+	view_say(v, VIEW_WAITING,
+		 "no file of upstreams.d names it any more: put it back, or delete the login "
+		 "of %s "
+		 "at the provider and then forget it here",
+		 v->subject->name);
+	view_hint(v, "upstream revoke", v->subject->name);
 }
 
 void view_upstream(const struct manager *m, const struct item *item, struct view *v)
@@ -89,14 +118,23 @@ void view_upstream(const struct manager *m, const struct item *item, struct view
 	if (!v->subject ||
 	    (e->failures > 0 && e->trouble == ENGINE_OUTCOME_ACCEPTED && withdrawing(e)))
 		v->subject = withdrawing(e);
-	if (e->failures > 0) {
+	if (e->count > 0 && !item_is_configured(m, item)) {
+		view_cut_off(item, v);
+	} else if (e->failures > 0) {
 		view_trouble(m, item, v);
 	} else if (v->subject && engine_state_phase(v->subject->state) == ENGINE_COMING) {
 		view_coming(m, item, v);
 	} else if (v->subject) {
 		if (!is_blocked(m, item, v))
-			view_say(v, VIEW_WORKING, "%s is being revoked at the provider",
+			view_say(v, VIEW_WORKING,
+				 v->subject->rejected
+					 ? "%s is refused by the provider now; it is "
+					   "tried again to be sure"
+					 : "%s is being revoked at the provider",
 				 v->subject->name);
+	} else if (e->count == 0 && !item_is_configured(m, item)) {
+		view_say(v, VIEW_NONE,
+			 "no file of upstreams.d names it, and nothing is left of it");
 	} else if (e->count == 0) {
 		view_say(v, VIEW_NONE, "there is no secret yet");
 		view_hint(v, has_hook(m, e->id) ? "upstream rotate" : "upstream set", e->id);

@@ -7,11 +7,15 @@ for the passphrase, the recovery key and a DKIM private key outside its tier's k
 The search is shown to work by planting what it looks for."""
 
 import base64
+import json
 import os
 import re
+import secrets as pysecrets
+import socket
 import sys
+import tempfile
 
-from harness import PASSPHRASE, Results, plain_build, poll
+from harness import PASSPHRASE, PATIENCE, Results, plain_build, poll
 from whole import Site
 
 CHUNK = 1 << 20
@@ -107,6 +111,65 @@ def certificate_key(site):
     return der[at:at + 32]
 
 
+def ask_map(site, name, key):
+    """What the door answers to Postfix."""
+    request = f"{name} {key}".encode()
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(PATIENCE)
+        s.connect(site.join("var/spool/postfix/private/rotated-map"))
+        s.sendall(b"%d:%s," % (len(request), request))
+        answer = b""
+        while not answer.endswith(b","):
+            more = s.recv(4096)
+            assert more, answer
+            answer += more
+    return answer.partition(b":")[2][:-1].decode()
+
+
+HOOK = """\
+#!/bin/sh
+# $1 verb, $2 name
+case $1 in
+create) cat {outside}/${{2##*.}} ;;
+test) read -r secret; [ "$secret" = "$(cat {outside}/${{2##*.}})" ] || exit 77 ;;
+revoke) echo gone >{outside}/${{2##*.}} ;;
+esac
+"""
+
+
+def upstreams(site, outside):
+    """Logins of the relay's own, by a hook and by hand; looked up, tried, replaced."""
+    made = {f"an upstream's secret {n}": f"upstream-{n}-{pysecrets.token_hex(16)}" for n in (1, 2)}
+    for n, secret in enumerate(made.values(), 1):
+        with open(os.path.join(outside, str(n)), "w", encoding="utf-8") as f:
+            f.write(secret + "\n")
+    os.makedirs(site.join("etc/rotated/upstreams.d"))
+    hook = site.write("hook", HOOK.format(outside=outside), 0o755)
+    text = "[upstream]\nsoak = 1s\noverlap = 1s\nschedule = never\nuser = relay-%v\n"
+    text += f"hook = {os.path.join(site.build, 'hooks/upstream-command')}\n"
+    text += "".join(f"setting = {v}={hook} {v.lower()}\n" for v in ("CREATE", "TEST", "REVOKE"))
+    site.write("etc/rotated/upstreams.d/ses.conf", text + "destinations = smtp.example.com\n")
+    site.daemons["rotated"].signal(1)
+    poll("the reload", lambda: "ses" in site.ctl("upstream", "list").stdout)
+    for version in (1, 2):
+        site.ctl("upstream", "rotate", "ses")
+        poll(f"version {version}", lambda n=version: [
+            v["version"] for v in json.loads(site.ctl("--json", "upstream", "show", "ses").stdout)
+            ["versions"] if v["state"] == "active"] == [n], 4 * PATIENCE)
+        for _ in range(20):
+            said = ask_map(site, "outbound", "smtp.example.com")
+            assert said == f"OK relay-{version}:{list(made.values())[version - 1]}", said
+    site.ctl("upstream", "test", "ses")
+    made["a secret handed over"] = f"by-hand-{pysecrets.token_hex(16)}"
+    site.write("etc/rotated/upstreams.d/manual.conf", text.replace("relay-%v", "hand"))
+    site.daemons["rotated"].signal(1)
+    poll("the reload", lambda: "manual" in site.ctl("upstream", "list").stdout)
+    with open(os.path.join(outside, "1"), "w", encoding="utf-8") as f:
+        f.write(made["a secret handed over"] + "\n")
+    site.ctl("upstream", "set", "manual", stdin=made["a secret handed over"] + "\n")
+    return made
+
+
 def main():
     results = Results()
     # as it is shipped: ASan keeps what was freed, and maps more than can be read
@@ -123,6 +186,9 @@ def main():
         secrets["the recovery key"] = re.search(r'"recovery_key": ?"([^"]+)"', done.stdout)[1]
         secrets["a DKIM private key"] = private_key(site)
         secrets["a certificate's private key"] = certificate_key(site)
+        with tempfile.TemporaryDirectory() as outside:
+            os.chmod(outside, 0o755)
+            secrets.update(upstreams(site, outside))
         wanted = {name: needles(secret) for name, secret in secrets.items()}
         longest = max(len(p) for parts in wanted.values() for p in parts)
 

@@ -3,11 +3,7 @@
 
 #include <string.h>
 
-#include "rotated/engine/engine.h"
-
-#define MINUTE (60 * USEC_PER_SEC)
-#define HOUR   (60 * MINUTE)
-#define DAY    (24 * HOUR)
+#include "tests/unit/engine-bench.h"
 
 static const struct engine_policy dkim_policy = {
 	.schedule = 90 * DAY,
@@ -30,14 +26,6 @@ static const struct engine_policy password_policy = {
 	.hold_after = 3 * DAY,
 };
 
-/* An item, its clock, and what the last step asked for. */
-struct bench {
-	struct engine_item item;
-	struct engine_policy policy;
-	struct moment now;
-	struct engine_result last;
-};
-
 static struct bench bench_new(enum engine_kind kind)
 {
 	/* 2026-11-23 */
@@ -48,57 +36,6 @@ static struct bench bench_new(enum engine_kind kind)
 	engine_item_init(&b.item, kind, kind == ENGINE_DKIM ? "example.com" : "billing",
 			 &b.now);
 	return b;
-}
-
-static int see(struct bench *b, struct engine_observation seen)
-{
-	int r = engine_step(&b->item, &b->policy, &b->now, &seen, &b->last);
-
-	if (r == 0)
-		b->item = b->last.next;
-	return r;
-}
-
-static int event(struct bench *b, enum engine_event event, uint32_t version)
-{
-	return see(b, (struct engine_observation){ .event = event, .version = version });
-}
-
-/* Ticks until an action is asked for or nothing changes; returns its type. */
-static enum engine_action_type tick(struct bench *b)
-{
-	for (unsigned i = 0; i < 32; i++) {
-		assert_int_equal(event(b, ENGINE_EVENT_TICK, 0), 0);
-		if (b->last.action_count > 0)
-			return b->last.actions[0].type;
-		if (!b->last.is_changed)
-			return ENGINE_ACTION_NONE;
-	}
-	fail_msg("the item does not come to rest");
-	return ENGINE_ACTION_NONE;
-}
-
-static void end(struct bench *b, enum engine_outcome outcome)
-{
-	struct engine_observation seen = { .event = ENGINE_EVENT_ENDED,
-					   .serial = b->item.job.serial,
-					   .outcome = outcome,
-					   .detail = "because" };
-
-	assert_int_equal(see(b, seen), 0);
-}
-
-static void pass(struct bench *b, uint64_t usec)
-{
-	b->now.wall += usec;
-	b->now.boot += usec;
-}
-
-static enum engine_state state_of(const struct bench *b, uint32_t version)
-{
-	const struct engine_version *v = engine_find(&b->item, version);
-
-	return v ? v->state : ENGINE_STATE_NONE;
 }
 
 static void issue(struct bench *b, uint32_t version)

@@ -134,6 +134,9 @@ static void secret_of_the_payload_is_found_and_kept_out_of_lines(void **state)
 	assert_int_equal(upstream_payload_secret("x", 1, &s), -EBADMSG);
 	assert_int_equal(upstream_payload_secret(payload, strlen(payload), &s), 0);
 	assert_true(upstream_line_tells("curl: -u a:s3cret-s3cret", s));
+	assert_true(upstream_line_tells("cut: s3cret-s", s));
+	assert_true(upstream_line_tells("cret-s3cret, and more", s));
+	assert_false(upstream_line_tells("s3cret", s)); /* too short to tell */
 	assert_false(upstream_line_tells("curl: refused", s));
 	assert_false(upstream_line_tells("anything", NULL));
 }

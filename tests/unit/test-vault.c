@@ -8,9 +8,85 @@
 
 #include "base/token.h"
 #include "rotated/vault/dkim_key.h"
+#include "rotated/vault/upstream.h"
 #include "rotated/vault/worker.h"
 
 /* ---- tokens ---- */
+
+static void encode_public(const struct upstream_public *p, struct buf *ret)
+{
+	buf_release(ret);
+	upstream_public_encode(p, ret);
+	assert_int_equal(buf_error(ret), 0);
+}
+
+static void upstream_record_comes_back_the_same(void **state)
+{
+	static const uint8_t published[] = { 1,	  0,   7, 'r', 'e', 'l', 'a', 'y',
+					     '-', '7', 0, 4,   'A', 'K', 'I', 'A' };
+	struct upstream_public in = { "relay-7", "AKIA" }, out;
+	cleanup_buf struct buf text = BUF_INIT;
+
+	(void)state;
+	encode_public(&in, &text);
+	assert_int_equal(text.len, sizeof(published));
+	assert_memory_equal(text.data, published, sizeof(published));
+	assert_int_equal(upstream_public_decode(text.data, text.len, &out), 0);
+	assert_string_equal(out.user, in.user);
+	assert_string_equal(out.credential, in.credential);
+	memset(in.user, 'u', sizeof(in.user) - 1); /* the longest there are */
+	memset(in.credential, 'c', sizeof(in.credential) - 1);
+	encode_public(&in, &text);
+	assert_int_equal(upstream_public_decode(text.data, text.len, &out), 0);
+	assert_string_equal(out.user, in.user);
+}
+
+/* Cut anywhere it is refused, and never read beyond its end: each copy is as long as it is. */
+static void upstream_record_that_was_cut_or_altered_is_refused(void **state)
+{
+	static const struct {
+		uint8_t data[12];
+		size_t len;
+	} bad[] = {
+		{ { 0 }, 0 },
+		{ { 2, 0, 1, 'a', 0, 0 }, 6 },	       /* another format */
+		{ { 1, 0, 1, 'a', 0, 0, 0 }, 7 },      /* more behind it */
+		{ { 1, 0xff, 0xff, 'a', 0, 0 }, 6 },   /* a length beyond all */
+		{ { 1, 0, 201, 'a', 0, 0 }, 6 },       /* one more than fits */
+		{ { 1, 0, 2, 'a', 0, 0, 0 }, 7 },      /* a NUL in a text */
+		{ { 1, 0, 1, 'a', 0, 2, 'b', 0 }, 8 }, /* in the other */
+	};
+	struct upstream_public in = { "relay-7", "AKIA" }, out = { "kept", "kept" };
+	cleanup_buf struct buf text = BUF_INIT;
+
+	(void)state;
+	encode_public(&in, &text);
+	for (size_t len = 0; len < text.len; len++) {
+		uint8_t *copy = malloc(len ? len : 1);
+
+		assert_non_null(copy);
+		memcpy(copy, text.data, len);
+		assert_int_equal(upstream_public_decode(copy, len, &out), -EBADMSG);
+		free(copy);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(upstream_public_decode(bad[i].data, bad[i].len, &out),
+				 -EBADMSG);
+	assert_string_equal(out.user, "kept"); /* nothing of what was refused */
+}
+
+static void user_that_postfix_would_split_is_no_word(void **state)
+{
+	(void)state;
+	assert_true(upstream_is_word("relay-7", 200, true));
+	assert_true(upstream_is_word("a:b/c=", 1024, false));
+	assert_false(upstream_is_word("a:b", 200, true));
+	assert_false(upstream_is_word("", 200, false));
+	assert_false(upstream_is_word("a b", 200, false));
+	assert_false(upstream_is_word("a\nb", 200, false));
+	assert_false(upstream_is_word("\303\251", 200, false));
+	assert_false(upstream_is_word("abc", 2, false));
+}
 
 static void token_of_zeros_and_ones_is_as_published(void **state)
 {
@@ -164,6 +240,9 @@ static void worker_can_not_answer_for_another_kind_of_job(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(upstream_record_comes_back_the_same),
+		cmocka_unit_test(upstream_record_that_was_cut_or_altered_is_refused),
+		cmocka_unit_test(user_that_postfix_would_split_is_no_word),
 		cmocka_unit_test(token_of_zeros_and_ones_is_as_published),
 		cmocka_unit_test(typing_error_is_told_from_a_token),
 		cmocka_unit_test(dkim_key_and_record_belong_together),
