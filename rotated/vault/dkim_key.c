@@ -9,8 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "rotated/vault/pkcs8.h"
+
 DEFINE_CLEANUP(EVP_PKEY, EVP_PKEY_free)
-DEFINE_CLEANUP(PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free)
 
 static const unsigned bits_of[] = { [CONFIG_DKIM_KEY_RSA2048] = 2048 };
 
@@ -53,25 +54,6 @@ int dkim_key_init(void)
 		       : -EALREADY;
 }
 
-static int export_private(const EVP_PKEY *key, struct secret **ret)
-{
-	cleanup_(PKCS8_PRIV_KEY_INFO_freep) PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(key);
-	cleanup_secret struct secret *s = NULL;
-	unsigned char *p;
-	int len = info ? i2d_PKCS8_PRIV_KEY_INFO(info, NULL) : -1;
-
-	if (len <= 0 || len > DKIM_PRIVATE_MAX)
-		return -EIO;
-	s = secret_alloc((size_t)len);
-	if (!s)
-		return -ENOMEM;
-	p = secret_fill(s);
-	if (i2d_PKCS8_PRIV_KEY_INFO(info, &p) != len)
-		return -EIO;
-	*ret = steal_ptr(s);
-	return 0;
-}
-
 int dkim_key_generate(enum config_dkim_key kind, struct secret **ret_private,
 		      uint8_t ret_public[static DKIM_PUBLIC_MAX], size_t *ret_public_len)
 {
@@ -83,7 +65,7 @@ int dkim_key_generate(enum config_dkim_key kind, struct secret **ret_private,
 	len = key ? i2d_PUBKEY(key, NULL) : -1;
 	if (len <= 0 || len > DKIM_PUBLIC_MAX)
 		return -EIO;
-	r = export_private(key, &private);
+	r = pkcs8_export(key, DKIM_PRIVATE_MAX, &private);
 	if (r < 0)
 		return r;
 	if (i2d_PUBKEY(key, &p) != len)

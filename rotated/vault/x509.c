@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "rotated/vault/pkcs8.h"
 #include "rotated/vault/x509_internal.h"
 
 DEFINE_CLEANUP(PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free)
@@ -34,21 +35,7 @@ int x509_key_new(struct evp_pkey_st **ret)
 
 int x509_key_export(const struct evp_pkey_st *key, struct secret **ret)
 {
-	cleanup_(PKCS8_PRIV_KEY_INFO_freep) PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(key);
-	cleanup_secret struct secret *s = NULL;
-	unsigned char *p;
-	int len = info ? i2d_PKCS8_PRIV_KEY_INFO(info, NULL) : -1;
-
-	if (len <= 0 || len > X509_KEY_MAX)
-		return -EIO;
-	s = secret_alloc((size_t)len);
-	if (!s)
-		return -ENOMEM;
-	p = secret_fill(s);
-	if (i2d_PKCS8_PRIV_KEY_INFO(info, &p) != len)
-		return -EIO;
-	*ret = steal_ptr(s);
-	return 0;
+	return pkcs8_export(key, X509_KEY_MAX, ret);
 }
 
 int x509_key_import(const uint8_t *der, size_t len, struct evp_pkey_st **ret)
