@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "cli/cli.h"
 #include "cli/print.h"
+#include "cli/revoke.h"
 
 #include <jansson.h>
 #include <string.h>
-
-#include "base/text.h"
 
 static void show_certificates(FILE *out, const json_t *json)
 {
@@ -66,29 +65,6 @@ int cli_run_certificate_show(struct cli *c)
 
 /* ---- revoking ---- */
 
-static void show_names(FILE *out, const json_t *list, const char *head)
-{
-	if (json_array_size(list) == 0)
-		return;
-	(void)fputs(head, out);
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		cleanup_buf struct buf text = BUF_INIT;
-		const char *name = json_string_value(json_array_get(list, i));
-		const char *s;
-
-		print_safe(&text, name ? name : "?");
-		s = buf_string(&text);
-		(void)fprintf(out, " %s", s ? s : "?");
-	}
-	(void)fputc('\n', out);
-}
-
-static void show_revoked(FILE *out, const json_t *json)
-{
-	show_names(out, json_object_get(json, "revoked"), "refused from now on:");
-	show_names(out, json_object_get(json, "left"), "still accepted:");
-}
-
 /* A serial number has 40 hex digits. A service may be called so too: with --all it is one. */
 static bool is_serial(const struct cli *c)
 {
@@ -99,47 +75,15 @@ static bool is_serial(const struct cli *c)
 	       strspn(s, "0123456789abcdefABCDEF") == DIGITS;
 }
 
-/* billing.7 names a version; billing with --all, or with both, is told apart here. */
-static int put_target(const struct cli *c, struct buf *request, struct report *r)
-{
-	char service[SERVICE_ID_MAX + 1];
-	uint32_t version = 0;
-	bool all = cli_has(c, CLI_OPTION_ALL);
-
-	if (is_serial(c)) {
-		frame_put_text(request, "serial", c->operand[0]);
-		return 0;
-	}
-	if (text_to_login(c->operand[0], service, &version) < 0)
-		return report_set(r, -EINVAL, "\"%s\" is not a certificate", c->operand[0]);
-	frame_put_text(request, "service", service);
-	if (all == (version != 0)) {
-		(void)report_set(r, -EINVAL,
-				 all ? "%s names one version: leave it or --all out"
-				     : "%s is a service: say which version, or --all",
-				 c->operand[0]);
-		report_hint(r, "rotatectl certificate list %s", service);
-		return -EINVAL;
-	}
-	if (all)
-		frame_put_text(request, "all", "1");
-	else
-		frame_put_number(request, "version", version);
-	return 0;
-}
-
 int cli_run_certificate_revoke(struct cli *c)
 {
-	cleanup_reply struct cli_reply reply = CLI_REPLY_INIT;
 	cleanup_buf struct buf request = BUF_INIT;
 	struct report report;
-	int r;
 
 	wire_begin_request(&request, WIRE_CERTIFICATE_REVOKE);
-	if (put_target(c, &request, &report) < 0)
+	if (is_serial(c))
+		frame_put_text(&request, "serial", c->operand[0]);
+	else if (cli_revoke_put_name(c, "certificate", &request, &report) < 0)
 		return cli_fail(c, CLI_USAGE, &report);
-	if (cli_has(c, CLI_OPTION_DRY_RUN))
-		frame_put_text(&request, "dry_run", "1");
-	r = cli_ask(c, WIRE_CERTIFICATE_REVOKE, &request, &reply);
-	return r == CLI_DONE ? cli_answer(c, &reply, show_revoked) : r;
+	return cli_revoke_ask(c, WIRE_CERTIFICATE_REVOKE, &request);
 }
