@@ -7,8 +7,8 @@
 #ifndef ROTATED_VAULT_CA_H
 #define ROTATED_VAULT_CA_H
 
+#include "rotated/pki/pki_codec.h"
 #include "rotated/vault/manager.h"
-#include "rotated/vault/pki_codec.h"
 
 /* What is public of it. */
 struct ca {

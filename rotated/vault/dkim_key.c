@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "rotated/vault/pkcs8.h"
+#include "rotated/pki/pkcs8.h"
 
 DEFINE_CLEANUP(EVP_PKEY, EVP_PKEY_free)
 

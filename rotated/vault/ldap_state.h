@@ -3,8 +3,8 @@
 #ifndef ROTATED_VAULT_LDAP_STATE_H
 #define ROTATED_VAULT_LDAP_STATE_H
 
+#include "rotated/directory/ldap_table.h"
 #include "rotated/vault/ldap.h"
-#include "rotated/vault/ldap_table.h"
 
 enum {
 	LDAP_DIGEST_LEN = 32,

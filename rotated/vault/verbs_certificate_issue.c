@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "rotated/pki/csr.h"
 #include "rotated/vault/certificate_view.h"
 #include "rotated/vault/control.h"
-#include "rotated/vault/csr.h"
 #include "rotated/vault/driver_certificate.h"
 #include "rotated/vault/items.h"
 #include "rotated/vault/schedule.h"

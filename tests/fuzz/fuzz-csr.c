@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rotated/vault/csr.h"
-#include "rotated/vault/der.h"
+#include "rotated/pki/csr.h"
+#include "rotated/pki/der.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

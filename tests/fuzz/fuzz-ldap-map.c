@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rotated/vault/ldap_entry.h"
+#include "rotated/directory/ldap_entry.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rotated/vault/pki_codec.h"
+#include "rotated/pki/pki_codec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "rotated/vault/csr.h"
-#include "rotated/vault/der.h"
-#include "rotated/vault/pki_codec.h"
+#include "rotated/pki/csr.h"
+#include "rotated/pki/der.h"
+#include "rotated/pki/pki_codec.h"
 
 #define NOW (UINT64_C(1795424400) * USEC_PER_SEC) /* 2026-11-23 */
 #define DAY (24 * 3600 * USEC_PER_SEC)

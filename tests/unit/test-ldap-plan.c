@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "rotated/vault/ldap_table.h"
+#include "rotated/directory/ldap_table.h"
 
 static const struct config_limit generous = { 1000, 100 };
 

@@ -4,8 +4,8 @@
  * here is text that a file in services.d could hold, and is then judged by the configuration's
  * own parsers and rules. Pure: no keystore, no event loop.
  */
-#ifndef ROTATED_VAULT_LDAP_MAP_H
-#define ROTATED_VAULT_LDAP_MAP_H
+#ifndef ROTATED_DIRECTORY_LDAP_MAP_H
+#define ROTATED_DIRECTORY_LDAP_MAP_H
 
 #include "base/report.h"
 #include "rotated/config/service.h"

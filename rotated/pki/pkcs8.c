@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rotated/vault/pkcs8.h"
+#include "rotated/pki/pkcs8.h"
 
 #include <openssl/evp.h>
 #include <openssl/x509.h>

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "rotated/vault/ldap_table.h"
+#include "rotated/directory/ldap_table.h"
 
 /* ---- names ---- */
 

@@ -6,12 +6,12 @@
  * named by the service id, for a service that the directory does not name any more and whose
  * credentials wait out the grace.
  */
-#ifndef ROTATED_VAULT_LDAP_ENTRY_H
-#define ROTATED_VAULT_LDAP_ENTRY_H
+#ifndef ROTATED_DIRECTORY_LDAP_ENTRY_H
+#define ROTATED_DIRECTORY_LDAP_ENTRY_H
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "rotated/vault/ldap_map.h"
+#include "rotated/directory/ldap_map.h"
 
 enum { LDAP_DN_MAX = 1024, LDAP_ENTRY_FORMAT = 1 };
 

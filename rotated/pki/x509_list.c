@@ -3,7 +3,7 @@
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
 
-#include "rotated/vault/x509_internal.h"
+#include "rotated/pki/x509_internal.h"
 
 DEFINE_CLEANUP(X509_CRL, X509_CRL_free)
 DEFINE_CLEANUP(X509_REVOKED, X509_REVOKED_free)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rotated/vault/der.h"
+#include "rotated/pki/der.h"
 
 #include <stdbool.h>
 #include <string.h>

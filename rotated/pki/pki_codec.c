@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rotated/vault/pki_codec.h"
+#include "rotated/pki/pki_codec.h"
 
 #include <string.h>
 

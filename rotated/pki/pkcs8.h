@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A private key as it is sealed: DER PKCS#8 (RFC 5208), without a passphrase of its own. */
-#ifndef ROTATED_VAULT_PKCS8_H
-#define ROTATED_VAULT_PKCS8_H
+#ifndef ROTATED_PKI_PKCS8_H
+#define ROTATED_PKI_PKCS8_H
 
 #include <stddef.h>
 

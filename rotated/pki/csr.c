@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rotated/vault/csr.h"
+#include "rotated/pki/csr.h"
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
@@ -8,7 +8,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "rotated/vault/der.h"
+#include "rotated/pki/der.h"
 
 DEFINE_CLEANUP(X509_REQ, X509_REQ_free)
 DEFINE_CLEANUP(EVP_PKEY_CTX, EVP_PKEY_CTX_free)

@@ -4,8 +4,8 @@
  * libcrypto takes BER and more: what two parsers may read in two ways is refused before it
  * reads anything.
  */
-#ifndef ROTATED_VAULT_DER_H
-#define ROTATED_VAULT_DER_H
+#ifndef ROTATED_PKI_DER_H
+#define ROTATED_PKI_DER_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rotated/vault/ldap_entry.h"
+#include "rotated/directory/ldap_entry.h"
 
 #include <stdio.h>
 #include <string.h>

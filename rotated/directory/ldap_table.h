@@ -8,10 +8,10 @@
  * names any more is gone: it stays, disabled, until its grace is over. So an entry that gets
  * another service id makes a new service, and the old one is gone.
  */
-#ifndef ROTATED_VAULT_LDAP_TABLE_H
-#define ROTATED_VAULT_LDAP_TABLE_H
+#ifndef ROTATED_DIRECTORY_LDAP_TABLE_H
+#define ROTATED_DIRECTORY_LDAP_TABLE_H
 
-#include "rotated/vault/ldap_entry.h"
+#include "rotated/directory/ldap_entry.h"
 
 struct ldap_table {
 	struct ldap_entry **entries; /* owned, by uuid */

@@ -4,11 +4,11 @@
  * big-endian, of a fixed order, with a format byte first. All are public; private keys are
  * PKCS#8 as it is. Decoding checks every bound: -EBADMSG. What is decoded borrows from DATA.
  */
-#ifndef ROTATED_VAULT_PKI_CODEC_H
-#define ROTATED_VAULT_PKI_CODEC_H
+#ifndef ROTATED_PKI_PKI_CODEC_H
+#define ROTATED_PKI_PKI_CODEC_H
 
 #include "base/text.h"
-#include "rotated/vault/x509.h"
+#include "rotated/pki/x509.h"
 
 enum {
 	PKI_FORMAT = 1,

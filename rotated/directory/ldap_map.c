@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rotated/vault/ldap_map.h"
+#include "rotated/directory/ldap_map.h"
 
 #include <stdio.h>
 #include <string.h>

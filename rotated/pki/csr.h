@@ -4,11 +4,11 @@
  * one, and in canonical form. Only its public key is taken; names and extensions that it asks
  * for count for nothing, since what a certificate says is the vault's to decide.
  */
-#ifndef ROTATED_VAULT_CSR_H
-#define ROTATED_VAULT_CSR_H
+#ifndef ROTATED_PKI_CSR_H
+#define ROTATED_PKI_CSR_H
 
 #include "base/report.h"
-#include "rotated/vault/x509.h"
+#include "rotated/pki/x509.h"
 
 enum {
 	CSR_PEM_MAX = 16 * 1024, /* bytes of text */

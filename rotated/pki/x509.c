@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rotated/vault/x509.h"
+#include "rotated/pki/x509.h"
 
 #include <openssl/ec.h>
 #include <openssl/evp.h>
@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "rotated/vault/pkcs8.h"
-#include "rotated/vault/x509_internal.h"
+#include "rotated/pki/pkcs8.h"
+#include "rotated/pki/x509_internal.h"
 
 DEFINE_CLEANUP(PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free)
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rotated/vault/ldap_table.h"
+#include "rotated/directory/ldap_table.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the files that speak libcrypto's X.509 share. */
-#ifndef ROTATED_VAULT_X509_INTERNAL_H
-#define ROTATED_VAULT_X509_INTERNAL_H
+#ifndef ROTATED_PKI_X509_INTERNAL_H
+#define ROTATED_PKI_X509_INTERNAL_H
 
 #include <openssl/x509.h>
 
-#include "rotated/vault/x509.h"
+#include "rotated/pki/x509.h"
 
 DEFINE_CLEANUP(X509, X509_free)
 DEFINE_CLEANUP(ASN1_TIME, ASN1_TIME_free)

@@ -5,8 +5,8 @@
  * randomness of keys, serials and signatures. Times are microseconds since 1970, cut to
  * seconds.
  */
-#ifndef ROTATED_VAULT_X509_H
-#define ROTATED_VAULT_X509_H
+#ifndef ROTATED_PKI_X509_H
+#define ROTATED_PKI_X509_H
 
 #include "base/buf.h"
 #include "base/secret.h"
