@@ -61,8 +61,14 @@ must_check int keystore_check_file(int dirfd, const char *dir, const char *name,
 must_check int keystore_check_key(enum keystore_slot_type type, const struct secret *key,
 				  struct report *report);
 
-/* unlock.c: reads the keyring, or keyring.prev when that cannot be decoded. */
+/* ringfile.c */
+/* Reads the keyring, or keyring.prev when that cannot be decoded. */
 must_check int keystore_ring_load(struct keystore *ks, struct report *report);
+/* Whether there is a keyring.prev that is not loaded already. */
+bool ring_has_prev(const struct keystore *ks);
+must_check int ring_load_prev(struct keystore *ks);
+/* A keyring that opened is the one to have under its own name. */
+void ring_settle(struct keystore *ks);
 
 /* state.c */
 must_check int state_load(struct keystore *ks, struct report *report);
@@ -89,6 +95,16 @@ must_check int store_newest_hist(struct keystore *ks, MDB_txn *txn, const uint8_
 				 uint8_t *ret_key, struct span *ret_value);
 
 /* unlock.c */
+/* Says in REPORT what the failure R of a slot of TYPE means; returns R. */
+int ring_tell(struct report *report, int r, const struct keystore *ks,
+	      enum keystore_slot_type type);
+/* Opens the tiers of one slot with its key encryption key; for a quorum, what its shares
+ * combine to. */
+must_check int ring_unlock_kek(struct keystore *ks,
+			       const uint8_t id[static KEYSTORE_SLOT_ID_LEN],
+			       const uint8_t kek[static SEAL_KEY_LEN], struct report *report);
+
+/* ringfile.c */
 /*
  * Writes RING with the keys that are open as the next generation, and loads it. After a failure
  * all is as it was, or the disk is one generation ahead, which the next write makes up for.

@@ -78,6 +78,9 @@ static int derive_kek(const struct keyring_slot *slot, struct span key,
 			return -EKEYREJECTED;
 		memcpy(kek, key.data, SEAL_KEY_LEN);
 		return 0;
+	case KEYSTORE_SLOT_CREDENTIAL:
+	case KEYSTORE_SLOT_EXEC:
+	case KEYSTORE_SLOT_QUORUM:
 	case KEYSTORE_SLOT_TYPE_MAX_:
 	default:
 		return -EBADMSG;
@@ -108,6 +111,9 @@ static void fill_params(const struct slot_source *src, const uint8_t *recovery_s
 	case KEYSTORE_SLOT_RECOVERY:
 		(void)crypto_scalarmult_base(s->recovery.pk, recovery_sk);
 		break;
+	case KEYSTORE_SLOT_CREDENTIAL:
+	case KEYSTORE_SLOT_EXEC:
+	case KEYSTORE_SLOT_QUORUM:
 	case KEYSTORE_SLOT_TYPE_MAX_:
 	default:
 		break;

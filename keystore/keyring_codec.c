@@ -86,6 +86,9 @@ static size_t params_len(enum keystore_slot_type type)
 		return KEYRING_SALT_LEN;
 	case KEYSTORE_SLOT_RECOVERY:
 		return KEYRING_PK_LEN;
+	case KEYSTORE_SLOT_CREDENTIAL:
+	case KEYSTORE_SLOT_EXEC:
+	case KEYSTORE_SLOT_QUORUM:
 	case KEYSTORE_SLOT_TYPE_MAX_:
 	default:
 		return 0;
@@ -111,6 +114,9 @@ static void decode_params(struct cursor *c, struct keyring_slot *s)
 	case KEYSTORE_SLOT_RECOVERY:
 		take_bytes(c, s->recovery.pk, KEYRING_PK_LEN);
 		break;
+	case KEYSTORE_SLOT_CREDENTIAL:
+	case KEYSTORE_SLOT_EXEC:
+	case KEYSTORE_SLOT_QUORUM:
 	case KEYSTORE_SLOT_TYPE_MAX_:
 	default:
 		c->failed = true;
@@ -119,7 +125,7 @@ static void decode_params(struct cursor *c, struct keyring_slot *s)
 
 static bool info_valid(uint8_t type, uint8_t tiers)
 {
-	if (type < KEYSTORE_SLOT_PASSPHRASE || type >= KEYSTORE_SLOT_TYPE_MAX_)
+	if (type < KEYSTORE_SLOT_PASSPHRASE || type > KEYSTORE_SLOT_RECOVERY)
 		return false;
 	return tiers == KEYSTORE_BOTH ||
 	       (tiers == KEYSTORE_AUTH && type != KEYSTORE_SLOT_RECOVERY);
@@ -217,6 +223,9 @@ static void encode_params(const struct keyring_slot *s, struct buf *out)
 	case KEYSTORE_SLOT_RECOVERY:
 		buf_append(out, s->recovery.pk, KEYRING_PK_LEN);
 		break;
+	case KEYSTORE_SLOT_CREDENTIAL:
+	case KEYSTORE_SLOT_EXEC:
+	case KEYSTORE_SLOT_QUORUM:
 	case KEYSTORE_SLOT_TYPE_MAX_:
 	default:
 		break;

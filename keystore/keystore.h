@@ -40,6 +40,12 @@ enum {
 	KEYSTORE_KEY_FILE_MAX = 64 * 1024, /* bytes of a key file */
 	KEYSTORE_PASSPHRASE_MAX = 1024,	   /* bytes; one byte is the least */
 	KEYSTORE_SLOT_ID_LEN = 16,
+	KEYSTORE_PROGRAM_MAX = 255, /* bytes of an exec slot's program */
+	KEYSTORE_BLOB_MAX =
+		4096, /* bytes that a credential or exec slot keeps for its helper */
+	KEYSTORE_SHARES_MAX =
+		16, /* shares of one set; the fewest that can be asked for are 2 */
+	KEYSTORE_SHARE_SET_LEN = 8,
 	KEYSTORE_AUDIT_LEN = 32,
 };
 
@@ -109,12 +115,42 @@ bool keystore_is_open(const struct keystore *ks, enum keystore_tier tier);
 /* Wipes the keys of the tiers. Sealing AUTH seals ISSUER as well. */
 void keystore_seal(struct keystore *ks, enum keystore_tier tier);
 
+/*
+ * Opens the credential or exec slot ID with the key that its helper gave. -ENOENT: there is no
+ * such slot; -EINVAL: it is of another type.
+ */
+must_check int keystore_unlock_slot(struct keystore *ks,
+				    const uint8_t id[static KEYSTORE_SLOT_ID_LEN],
+				    const struct secret *key, struct report *report);
+
+/* How far a quorum slot has come. */
+struct keystore_shares {
+	uint8_t set[KEYSTORE_SHARE_SET_LEN]; /* which set of shares */
+	uint8_t shares;			     /* that were made */
+	uint8_t threshold;		     /* that are needed */
+	uint8_t have;			     /* that were given */
+	uint32_t given;			     /* bit 1 << x: share x was */
+};
+
+/*
+ * Takes one share of a quorum slot: 0 when it was the last one that was missing and the slot is
+ * open; -EAGAIN when more are needed, and RET says which are there. -EINVAL for one that is
+ * mistyped, altered or of no set here: the others are kept. Shares are kept in guarded memory
+ * until enough are there, keystore_shares_forget(), or the keystore is closed.
+ */
+must_check int keystore_unlock_share(struct keystore *ks, const struct secret *text,
+				     struct keystore_shares *ret, struct report *report);
+void keystore_shares_forget(struct keystore *ks);
+
 /* ---- slots ---- */
 
 enum keystore_slot_type {
 	KEYSTORE_SLOT_PASSPHRASE = 1,
 	KEYSTORE_SLOT_KEY_FILE = 2,
 	KEYSTORE_SLOT_RECOVERY = 3,
+	KEYSTORE_SLOT_CREDENTIAL = 4, /* systemd's, by a helper */
+	KEYSTORE_SLOT_EXEC = 5,	      /* what a program says */
+	KEYSTORE_SLOT_QUORUM = 6,     /* k of n shares */
 	KEYSTORE_SLOT_TYPE_MAX_
 };
 
@@ -123,22 +159,79 @@ struct keystore_slot {
 	enum keystore_slot_type type;
 	enum keystore_tier tiers;
 	uint64_t created; /* microseconds since 1970 */
+	bool is_old;	  /* of format 1, until it is used the next time */
+	char program[KEYSTORE_PROGRAM_MAX + 1]; /* exec; else empty */
+	uint8_t shares;				/* quorum; else 0, as the threshold */
+	uint8_t threshold;
 };
 
-/* "passphrase", "key-file", "recovery". */
+/* What a slot is made of; all of it borrowed. */
+struct keystore_new_slot {
+	enum keystore_slot_type type;
+	enum keystore_tier tiers; /* 0: what is usual for the type */
+	/* KEYSTORE_SLOT_ID_LEN random bytes; NULL: they are drawn. A credential is sealed under
+	 * the name of its slot, so that the id is needed before. */
+	const uint8_t *id;
+	/* passphrase, content of a key file, or what the helper gives (32 bytes or more); NULL
+	 * for recovery and quorum, whose keys are drawn */
+	const struct secret *key;
+	const char *program; /* exec: the helper, an absolute path */
+	const uint8_t *blob; /* credential, exec: what the helper gets */
+	size_t blob_len;     /* at most KEYSTORE_BLOB_MAX */
+	uint8_t shares;	     /* quorum: how many are made, at most KEYSTORE_SHARES_MAX */
+	uint8_t threshold;   /* quorum: how many are needed, from 2 to shares */
+};
+
+/* "passphrase", "key-file", "recovery", "credential", "exec", "quorum". */
 const char *keystore_slot_type_name(enum keystore_slot_type type);
 
 size_t keystore_slot_count(const struct keystore *ks);
 void keystore_slot_get(const struct keystore *ks, size_t index, struct keystore_slot *ret);
 
-/* Both need both tiers open. The last passphrase slot and the last recovery slot cannot be
- * removed: -EPERM. A key file opens AUTH alone. -EINVAL for a key out of bounds, -ENOSPC when
- * there are 16 already. */
-must_check int keystore_slot_add(struct keystore *ks, enum keystore_slot_type type,
-				 const struct secret *key, struct report *report);
+/* What the helper of a credential or exec slot gets; borrowed until a slot changes. -ENOENT for
+ * any other slot. */
+must_check int keystore_slot_blob(const struct keystore *ks, size_t index, const uint8_t **ret,
+				  size_t *ret_len);
+
+/*
+ * Needs both tiers open. Passphrase, quorum and recovery slots open both; a key file,
+ * credential or exec slot opens AUTH alone unless tiers says KEYSTORE_BOTH. RET_TEXT gets the
+ * recovery key, or the shares one a line, to be shown once; NULL for the other types. -EINVAL
+ * for a key or parameter out of bounds, -ENOSPC when there are 16 slots already.
+ */
+must_check int keystore_slot_add(struct keystore *ks, const struct keystore_new_slot *slot,
+				 uint8_t ret_id[static KEYSTORE_SLOT_ID_LEN],
+				 struct secret **ret_text, struct report *report);
+
+/*
+ * Needs both tiers open, and rekeys, so that the slot's owner gets no roots out of any later
+ * keyring. 1 when the slot is gone but the roots stay: keystore_may_rekey() has told why.
+ * -EPERM: it is the last slot besides recovery ones that opens both tiers, or the last recovery
+ * slot.
+ */
 must_check int keystore_slot_remove(struct keystore *ks,
 				    const uint8_t id[static KEYSTORE_SLOT_ID_LEN],
 				    struct report *report);
+
+/*
+ * Whether KEY opens the slot ID, and to the roots that are in use; changes nothing, and works
+ * while sealed. KEY is what made the slot: of a recovery slot its text, of a quorum the 32
+ * bytes that the shares combine to. -EKEYREJECTED, -ENOENT, -EBADMSG as when unlocking.
+ */
+must_check int keystore_slot_test(const struct keystore *ks,
+				  const uint8_t id[static KEYSTORE_SLOT_ID_LEN],
+				  const struct secret *key, struct report *report);
+
+/*
+ * New roots, wrapped for every slot: no keyring of before opens what is written from now on.
+ * The keys of the records stay; a reseal renews those and does this as well. Needs both tiers
+ * open. -EUCLEAN as keystore_may_rekey().
+ */
+must_check int keystore_rekey(struct keystore *ks, struct report *report);
+
+/* 0, or -EUCLEAN when a slot of format 1 is left, whose owner has to use it once: the report
+ * names it and the command. */
+must_check int keystore_may_rekey(const struct keystore *ks, struct report *report);
 
 /* ---- state; all but memory_lock and slots need AUTH open ---- */
 

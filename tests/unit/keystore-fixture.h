@@ -170,6 +170,17 @@ static inline struct keystore *fixture_new(struct fixture *f)
 	return ks;
 }
 
+/* Adds a slot that KEY opens. */
+static inline int fixture_add(struct keystore *ks, enum keystore_slot_type type,
+			      const struct secret *key, struct report *report)
+{
+	const struct keystore_new_slot slot = { .type = type, .key = key };
+	uint8_t id[KEYSTORE_SLOT_ID_LEN];
+	cleanup_secret struct secret *text = NULL;
+
+	return keystore_slot_add(ks, &slot, id, &text, report);
+}
+
 static inline struct keystore_record fixture_record(const char *name, enum keystore_tier tier,
 						    const char *body)
 {

@@ -32,7 +32,7 @@ static void the_previous_keyring_serves_until_the_next_is_proven(void **state)
 	fixture_path(f, "keyring.prev", prev);
 	fixture_path(f, "keyring", now);
 	fixture_shell(f, "cp -p keyring first");
-	assert_int_equal(keystore_slot_add(ks, KEYSTORE_SLOT_PASSPHRASE, second, NULL), 0);
+	assert_int_equal(fixture_add(ks, KEYSTORE_SLOT_PASSPHRASE, second, NULL), 0);
 	assert_int_equal(access(prev, F_OK), 0);
 	keystore_close(steal_ptr(ks));
 	fixture_shell(f, "cmp first keyring.prev");

@@ -217,7 +217,7 @@ static void make_two_days(struct fixture *f)
 	fixture_shell(f, "mkdir 1 && cp -rp store keyring anchor 1");
 	ks = fixture_open(f);
 	fixture_unlock_both(ks);
-	assert_int_equal(keystore_slot_add(ks, KEYSTORE_SLOT_PASSPHRASE, second, NULL), 0);
+	assert_int_equal(fixture_add(ks, KEYSTORE_SLOT_PASSPHRASE, second, NULL), 0);
 	keystore_close(steal_ptr(ks));
 	fixture_shell(f, "mkdir 2 && cp -rp store keyring keyring.prev anchor 2");
 }
@@ -327,14 +327,14 @@ static void a_weak_key_makes_no_slot(void **state)
 	cleanup_secret struct secret *brief = fixture_secret("31 bytes are too few for a file");
 	struct report report = { 0 };
 
-	assert_int_equal(keystore_slot_add(ks, KEYSTORE_SLOT_PASSPHRASE, empty, &report),
+	assert_int_equal(fixture_add(ks, KEYSTORE_SLOT_PASSPHRASE, empty, &report),
 			 -EINVAL);
 	assert_true(report.hint[0]);
-	assert_int_equal(keystore_slot_add(ks, KEYSTORE_SLOT_KEY_FILE, empty, &report),
+	assert_int_equal(fixture_add(ks, KEYSTORE_SLOT_KEY_FILE, empty, &report),
 			 -EINVAL);
-	assert_int_equal(keystore_slot_add(ks, KEYSTORE_SLOT_KEY_FILE, brief, &report),
+	assert_int_equal(fixture_add(ks, KEYSTORE_SLOT_KEY_FILE, brief, &report),
 			 -EINVAL);
-	assert_int_equal(keystore_slot_add(ks, KEYSTORE_SLOT_RECOVERY, brief, &report),
+	assert_int_equal(fixture_add(ks, KEYSTORE_SLOT_RECOVERY, brief, &report),
 			 -EINVAL);
 	assert_int_equal(keystore_slot_count(ks), 3);
 }

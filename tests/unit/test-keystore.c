@@ -469,13 +469,13 @@ static void slots_are_listed_added_and_removed(void **state)
 	assert_int_equal(slot.tiers, KEYSTORE_BOTH);
 	assert_true(slot.created == FIXTURE_NOW);
 	assert_int_equal(keystore_slot_remove(ks, slot.id, &report), -EPERM);
-	assert_int_equal(keystore_slot_add(ks, KEYSTORE_SLOT_PASSPHRASE, empty, &report),
+	assert_int_equal(fixture_add(ks, KEYSTORE_SLOT_PASSPHRASE, empty, &report),
 			 -EINVAL);
-	assert_int_equal(keystore_slot_add(ks, KEYSTORE_SLOT_KEY_FILE, second, &report),
+	assert_int_equal(fixture_add(ks, KEYSTORE_SLOT_KEY_FILE, second, &report),
 			 -EINVAL);
-	assert_int_equal(keystore_slot_add(ks, KEYSTORE_SLOT_RECOVERY, second, &report),
+	assert_int_equal(fixture_add(ks, KEYSTORE_SLOT_RECOVERY, second, &report),
 			 -EINVAL);
-	assert_int_equal(keystore_slot_add(ks, KEYSTORE_SLOT_PASSPHRASE, second, &report), 0);
+	assert_int_equal(fixture_add(ks, KEYSTORE_SLOT_PASSPHRASE, second, &report), 0);
 	assert_int_equal(keystore_slot_count(ks), 4);
 	assert_int_equal(keystore_slot_remove(ks, slot.id, &report), 0);
 	assert_int_equal(keystore_slot_remove(ks, slot.id, &report), -ENOENT);
