@@ -12,7 +12,7 @@ enum wire_verb {
 	WIRE_VERB_MAX_
 };
 
-enum wire_socket { WIRE_CONTROL, WIRE_DOOR, WIRE_WORKER, WIRE_AUTH, WIRE_PUSH };
+enum wire_socket { WIRE_CONTROL, WIRE_DOOR, WIRE_WORKER, WIRE_UNLOCK, WIRE_AUTH, WIRE_PUSH };
 
 enum wire_status {
 #define STATUS(id, word, exit_code) WIRE_STATUS_##id,

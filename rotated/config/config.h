@@ -72,10 +72,27 @@ struct config_vault {
 	char *control_socket; /* with ROOT, as all paths here */
 	char *door_socket;
 	char *worker_socket;
+	char *unlock_socket;
 	char *audit;
 	struct config_id door_user;
 	struct config_id worker_user;
 	struct config_ids admins; /* users that may speak to the control socket */
+};
+
+enum config_credential_key {
+	CONFIG_CREDENTIAL_KEY_AUTO, /* the TPM's if there is one, and the host's */
+	CONFIG_CREDENTIAL_KEY_HOST,
+	CONFIG_CREDENTIAL_KEY_TPM2,
+	CONFIG_CREDENTIAL_KEY_HOST_TPM2,
+	CONFIG_CREDENTIAL_KEY_MAX_
+};
+
+struct config_unlock {
+	struct config_words helper; /* absolute paths, as slots name them: without ROOT */
+	struct config_id helper_user;
+	uint64_t timeout;
+	enum config_credential_key credential_key;
+	char *credential_pcrs; /* as in "7+11"; "" for none */
 };
 
 struct config_door {
@@ -222,6 +239,7 @@ struct config {
 	char *root; /* as given, "" for the real one */
 	struct config_keystore keystore;
 	struct config_vault vault;
+	struct config_unlock unlock;
 	struct config_door door;
 	struct config_engine engine;
 	struct config_ca ca;
@@ -279,6 +297,16 @@ const struct config_provider *config_provider_find(const struct config *c, const
 
 /* Whose destinations hold exactly KEY, whatever its case; NULL when none do. */
 const struct config_provider *config_provider_for(const struct config *c, const char *key);
+
+/*
+ * Whether the program at PATH may be run with the powers of root: a regular file that everybody
+ * may execute, owned by root or by our own user, which nobody else can write to or replace in
+ * its directory. -EINVAL with a report. Looks at the file system as it is now.
+ */
+must_check int config_check_program(const char *path, struct report *report);
+
+/* "auto", "host", "tpm2" or "host+tpm2", as systemd-creds(1) calls them. */
+const char *config_credential_key_word(enum config_credential_key key);
 
 /* True when UID is one of IDS. */
 bool config_ids_has(const struct config_ids *ids, uid_t uid);

@@ -45,6 +45,7 @@ static const struct section {
 } sections[] = {
 	{ "keystore", { offsetof(struct config, keystore), NOWHERE, NOWHERE, NOWHERE } },
 	{ "vault", { offsetof(struct config, vault), NOWHERE, NOWHERE, NOWHERE } },
+	{ "unlock", { offsetof(struct config, unlock), NOWHERE, NOWHERE, NOWHERE } },
 	{ "door", { offsetof(struct config, door), NOWHERE, NOWHERE, NOWHERE } },
 	{ "engine", { offsetof(struct config, engine), NOWHERE, NOWHERE, NOWHERE } },
 	{ "ldap", { offsetof(struct config, ldap), NOWHERE, NOWHERE, NOWHERE } },

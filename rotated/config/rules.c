@@ -65,6 +65,7 @@ static const struct limit {
 	{ USEC_PER_SEC, 0, KEY_dkim_schedule, false },
 	{ USEC_PER_SEC, 7 * DAY, KEY_dkim_ttl, false },
 	{ USEC_PER_SEC, HOUR, KEY_dns_timeout, false },
+	{ USEC_PER_SEC, 600 * USEC_PER_SEC, KEY_unlock_timeout, false },
 };
 
 static int tell_short(const struct target *t, const struct limit *limit)
@@ -254,7 +255,8 @@ static int check_sockets(const struct target *t)
 {
 	static const enum config_key sockets[] = {
 		KEY_vault_control_socket, KEY_vault_door_socket, KEY_vault_worker_socket,
-		KEY_door_auth_socket,	  KEY_door_mux_socket,	 KEY_door_map_socket,
+		KEY_vault_unlock_socket,  KEY_door_auth_socket,	 KEY_door_mux_socket,
+		KEY_door_map_socket,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(sockets); i++) {

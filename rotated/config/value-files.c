@@ -94,6 +94,13 @@ int config_value_check_hook(const struct value_context *ctx, const char *path)
 	return r;
 }
 
+int config_check_program(const char *path, struct report *report)
+{
+	const struct value_context ctx = { .root = "", .report = report };
+
+	return config_value_check_hook(&ctx, path);
+}
+
 /* Root checks on behalf of the vault, whose user it does not know here. */
 static bool is_of_vault(uid_t uid)
 {

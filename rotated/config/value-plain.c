@@ -51,9 +51,8 @@ int config_value_parse_soak(const struct value_context *ctx, const char *text, v
 	return 0;
 }
 
-/* The index of TEXT in WORDS, or -EINVAL with a report that lists them. */
-static int parse_word(const struct value_context *ctx, const char *text,
-		      const char *const words[], size_t n)
+int config_value_choose(const struct value_context *ctx, const char *text,
+			const char *const words[], size_t n)
 {
 	char list[128] = "";
 	size_t len = 0;
@@ -77,7 +76,7 @@ int config_value_parse_login(const struct value_context *ctx, const char *text, 
 		[CONFIG_LOGIN_VERSIONED] = "versioned",
 		[CONFIG_LOGIN_STABLE] = "stable",
 	};
-	int i = parse_word(ctx, text, words, ARRAY_SIZE(words));
+	int i = config_value_choose(ctx, text, words, ARRAY_SIZE(words));
 
 	if (i < 0)
 		return i;
@@ -90,7 +89,7 @@ int config_value_parse_dkim_key(const struct value_context *ctx, const char *tex
 	static const char *const words[CONFIG_DKIM_KEY_MAX_] = {
 		[CONFIG_DKIM_KEY_RSA2048] = "rsa2048",
 	};
-	int i = parse_word(ctx, text, words, ARRAY_SIZE(words));
+	int i = config_value_choose(ctx, text, words, ARRAY_SIZE(words));
 
 	if (i < 0)
 		return i;
@@ -180,7 +179,7 @@ static bool has_dots(const char *path)
 	return false;
 }
 
-static int check_path(const struct value_context *ctx, const char *path)
+int config_value_check_path(const struct value_context *ctx, const char *path)
 {
 	if (!text_is_plain(path))
 		return config_value_refuse(ctx, "the path has a control character",
@@ -197,7 +196,7 @@ static int check_path(const struct value_context *ctx, const char *path)
 int config_value_join_path(const struct value_context *ctx, const char *text,
 			   char ret[static VALUE_PATH_MAX])
 {
-	int r = check_path(ctx, text);
+	int r = config_value_check_path(ctx, text);
 
 	if (r < 0)
 		return r;
@@ -265,7 +264,7 @@ int config_value_parse_hook(const struct value_context *ctx, const char *text, v
 			"Write the whole path from '/' on, without arguments, or a "
 			"name such as dns-nsupdate.");
 	else
-		r = check_path(ctx, text);
+		r = config_value_check_path(ctx, text);
 	if (r == 0 && text[0] == '/')
 		r = fs_join("", text, path, sizeof(path)) < 0
 			    ? config_value_refuse(ctx, "the path is too long",

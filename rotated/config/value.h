@@ -19,11 +19,13 @@
 	X(ADDRESSES, struct config_addresses, "list of addresses")                             \
 	X(BOOL, bool, "yes or no")                                                             \
 	X(CA_FILE, char *, "path")                                                             \
+	X(CREDENTIAL_KEY, enum config_credential_key, "word")                                  \
 	X(DESTINATIONS, struct config_words, "list of destinations")                           \
 	X(DKIM_KEY, enum config_dkim_key, "word")                                              \
 	X(DOMAIN, char *, "domain")                                                            \
 	X(EMAIL, char *, "mail address")                                                       \
 	X(GROUP, struct config_id, "group")                                                    \
+	X(HELPERS, struct config_words, "list of programs")                                    \
 	X(HOOK, char *, "program")                                                             \
 	X(KEY_FILE, char *, "path")                                                            \
 	X(LDAP_BIND, enum config_ldap_bind, "word")                                            \
@@ -33,6 +35,7 @@
 	X(LOGIN, enum config_login, "word")                                                    \
 	X(MODE, mode_t, "mode")                                                                \
 	X(PATH, char *, "path")                                                                \
+	X(PCRS, char *, "list of PCRs")                                                        \
 	X(REALMS, struct config_words, "list of realms")                                       \
 	X(SCHEDULE, uint64_t, "time span")                                                     \
 	X(SENDERS, struct config_words, "list of addresses")                                   \
@@ -108,7 +111,8 @@ config_value_parse_fn config_value_parse_address, config_value_parse_addresses,
 	config_value_parse_span, config_value_parse_stack, config_value_parse_text,
 	config_value_parse_user, config_value_parse_users, config_value_parse_destinations,
 	config_value_parse_upstream_server, config_value_parse_upstream_tls,
-	config_value_parse_upstream_user;
+	config_value_parse_upstream_user, config_value_parse_credential_key,
+	config_value_parse_helpers, config_value_parse_pcrs;
 
 /* Fills the report with WHAT and HINT. Returns -EINVAL. */
 int config_value_refuse(const struct value_context *ctx, const char *what, const char *hint);
@@ -123,6 +127,13 @@ must_check int config_value_word(const char **s, char word[static VALUE_WORD_SIZ
 /* An absolute path under ROOT, or -EINVAL with a report. */
 must_check int config_value_join_path(const struct value_context *ctx, const char *text,
 				      char ret[static VALUE_PATH_MAX]);
+
+/* TEXT is absolute, plain and without detours, or -EINVAL with a report. */
+must_check int config_value_check_path(const struct value_context *ctx, const char *text);
+
+/* The index of TEXT in WORDS, or -EINVAL with a report that lists them. */
+must_check int config_value_choose(const struct value_context *ctx, const char *text,
+				   const char *const words[], size_t n);
 
 /* Room for one more: the new item, zeroed, or NULL when memory is short. */
 char **config_value_words_add(struct config_words *words);

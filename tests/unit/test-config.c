@@ -89,6 +89,12 @@ static void config_has_a_default_for_every_key(void **state)
 	assert_string_equal(c->vault.door_user.name, "rotated-auth");
 	assert_string_equal(c->vault.worker_user.name, "rotated-worker");
 	assert_true(config_ids_has(&c->vault.admins, 0));
+	assert_under_root(*state, c->vault.unlock_socket, "/run/rotated/unlock");
+	assert_int_equal(c->unlock.helper.n, 0);
+	assert_string_equal(c->unlock.helper_user.name, "rotated-key");
+	assert_int_equal(c->unlock.timeout, 20 * USEC_PER_SEC);
+	assert_string_equal(config_credential_key_word(c->unlock.credential_key), "auto");
+	assert_string_equal(c->unlock.credential_pcrs, "");
 	assert_under_root(*state, c->door.auth_socket,
 			  "/var/spool/postfix/private/rotated-auth");
 	assert_under_root(*state, c->door.mux_socket, "/var/spool/postfix/private/rotated-mux");
@@ -154,6 +160,14 @@ static void config_takes_every_key_of_rotated_conf(void **state)
 	assert_int_equal(c->vault.admins.items[0].group, 0);
 	assert_true(config_ids_has(&c->vault.admins, 4003));
 	assert_false(config_ids_has(&c->vault.admins, 4004));
+	assert_under_root(t, c->vault.unlock_socket, "/run/r/unlock");
+	assert_int_equal(c->unlock.helper.n, 3);
+	assert_string_equal(c->unlock.helper.items[0], "/usr/local/sbin/rotated-clevis");
+	assert_string_equal(c->unlock.helper.items[2], "/opt/keys/third");
+	assert_int_equal(c->unlock.helper_user.id, 4006);
+	assert_int_equal(c->unlock.timeout, 30 * USEC_PER_SEC);
+	assert_int_equal(c->unlock.credential_key, CONFIG_CREDENTIAL_KEY_HOST_TPM2);
+	assert_string_equal(c->unlock.credential_pcrs, "7+11");
 	assert_under_root(t, c->door.auth_socket, "/run/r/auth");
 	assert_under_root(t, c->door.mux_socket, "/run/r/mux");
 	assert_under_root(t, c->door.map_socket, "/run/r/map");
@@ -466,7 +480,7 @@ static void config_defaults_that_do_not_fit_under_the_root_are_told(void **state
 	assert_int_equal(system(command), 0);
 	(void)snprintf(deep.root, sizeof(deep.root), "/tmp/rotated-config-deep");
 	assert_int_equal(config_load(root, 0, &c, &errors), -EBADMSG);
-	assert_int_equal(errors.n, 6);
+	assert_int_equal(errors.n, 7);
 	assert_non_null(strstr(errors.items[0].what, "[vault] control_socket"));
 	assert_non_null(strstr(errors.items[0].hint, "--root"));
 	(void)snprintf(command, sizeof(command), "rm -rf %s", deep.root);
