@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A new keystore out of a backup, in a directory that has none. It has a store id, roots and
+ * epochs of its own, so that neither is a copy of the other; the slots open with what opened
+ * them before, the records keep their versions, logins and the audit chain go on.
+ */
+#ifndef KEYSTORE_RESTORE_H
+#define KEYSTORE_RESTORE_H
+
+#include "keystore/backup.h"
+
+struct keystore_restore;
+
+/*
+ * DIR as for keystore_create(); -EEXIST when it holds a keystore. RECOVERY as for
+ * keystore_backup_read(). Until keystore_restore_finish() has returned 0 there is no keystore
+ * in DIR, also after a crash; what an interrupted one left is removed by the next.
+ */
+must_check int keystore_restore_begin(const char *dir, const struct keystore_env *env,
+				      const struct secret *recovery,
+				      struct keystore_restore **ret, struct report *report);
+
+/* As keystore_backup_push(), and the errors of writing. */
+must_check int keystore_restore_push(struct keystore_restore *r, const uint8_t *data,
+				     size_t len, struct report *report);
+
+struct keystore_restored {
+	struct keystore_backup_info from;
+	uint8_t store_id[16]; /* the new one */
+	uint64_t txid;
+	unsigned slots;
+	unsigned slots_lost; /* of a form that can not be taken over: to be added anew */
+};
+
+/* Makes it a keystore, to be opened by keystore_open(). As keystore_backup_finish(). */
+must_check int keystore_restore_finish(struct keystore_restore *r,
+				       struct keystore_restored *ret, struct report *report);
+
+/* Before keystore_restore_finish() it takes everything back. NULL is allowed. */
+void keystore_restore_free(struct keystore_restore *r);
+
+DEFINE_CLEANUP(struct keystore_restore, keystore_restore_free)
+#define cleanup_restore cleanup_(keystore_restore_freep)
+
+#endif
