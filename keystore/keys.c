@@ -15,15 +15,19 @@ enum keys_tag {
 	TAG_AUDIT_FIRST = 5,
 	TAG_RECOVERY_PK = 6,
 	TAG_ISSUER_HASH = 7,
+	TAG_VERIFIER_NEXT = 16, /* may be absent */
 	TAG_MAX_
 };
+
+/* Bits, one for each tag that must be there. */
+#define TAGS_REQUIRED ((1U << (TAG_ISSUER_HASH + 1)) - 2)
 
 enum {
 	EPOCH_LEN = 4 + 1 + 8 + SEAL_KEY_LEN,
 	VERIFIER_LEN = 4 * SEAL_KEY_LEN,
 };
 
-_Static_assert((KEYS_EPOCHS_MAX + TAG_MAX_) * (TLV_HEAD_LEN + EPOCH_LEN) + VERIFIER_LEN +
+_Static_assert((KEYS_EPOCHS_MAX + TAG_MAX_) * (TLV_HEAD_LEN + EPOCH_LEN) + 2 * VERIFIER_LEN +
 			       KEYRING_AUDIT_FIRST_LEN <=
 		       KEYRING_BODY_MAX,
 	       "the largest body must fit");
@@ -86,6 +90,23 @@ void issuer_keys_derive(struct issuer_keys *keys)
 	seal_derive(keys->root, "rtkeyrng", keys->ring);
 }
 
+void auth_keys_draw_next(struct auth_keys *keys, const struct rng *rng)
+{
+	keys->next = keys->verifier;
+	rng_fill(rng, keys->next.name, SEAL_KEY_LEN);
+	rng_fill(rng, keys->next.seal, SEAL_KEY_LEN);
+	keys->has_next = true;
+}
+
+void auth_keys_promote_next(struct auth_keys *keys)
+{
+	if (!keys->has_next)
+		return;
+	keys->verifier = keys->next;
+	keys->has_next = false;
+	sodium_memzero(&keys->next, sizeof(keys->next));
+}
+
 static void epochs_generate(struct epochs *e, const struct rng *rng, uint64_t now)
 {
 	e->count = 1;
@@ -127,7 +148,7 @@ static void put_epochs(struct tlv_writer *w, const struct epochs *e)
 	sodium_memzero(p, sizeof(p));
 }
 
-static void put_verifier(struct tlv_writer *w, const struct verifier_keys *v)
+static void put_verifier(struct tlv_writer *w, enum keys_tag tag, const struct verifier_keys *v)
 {
 	uint8_t p[VERIFIER_LEN];
 
@@ -135,7 +156,7 @@ static void put_verifier(struct tlv_writer *w, const struct verifier_keys *v)
 	memcpy(p + 32, v->seal, SEAL_KEY_LEN);
 	memcpy(p + 64, v->tag, SEAL_KEY_LEN);
 	memcpy(p + 96, v->decoy, SEAL_KEY_LEN);
-	tlv_put(w, TAG_VERIFIER, SPAN(p));
+	tlv_put(w, tag, SPAN(p));
 	sodium_memzero(p, sizeof(p));
 }
 
@@ -148,10 +169,12 @@ size_t auth_keys_encode(const struct auth_keys *keys,
 	put_epochs(&w, &keys->epochs);
 	tlv_put(&w, TAG_NAME, SPAN(keys->name));
 	tlv_put(&w, TAG_SET, SPAN(keys->set));
-	put_verifier(&w, &keys->verifier);
+	put_verifier(&w, TAG_VERIFIER, &keys->verifier);
 	tlv_put(&w, TAG_AUDIT_FIRST, SPAN(keys->audit_first));
 	tlv_put(&w, TAG_RECOVERY_PK, SPAN(keys->recovery_pk));
 	tlv_put(&w, TAG_ISSUER_HASH, SPAN_OF(issuer_hash, SEAL_HASH_LEN));
+	if (keys->has_next)
+		put_verifier(&w, TAG_VERIFIER_NEXT, &keys->next);
 	return w.len;
 }
 
@@ -217,6 +240,9 @@ static int take_auth_field(const struct tlv *t, struct auth_keys *k, uint8_t *is
 		return take_fixed(t->value, k->recovery_pk, sizeof(k->recovery_pk));
 	case TAG_ISSUER_HASH:
 		return take_fixed(t->value, issuer_hash, SEAL_HASH_LEN);
+	case TAG_VERIFIER_NEXT:
+		k->has_next = true;
+		return take_verifier(t->value, &k->next);
 	case TAG_MAX_:
 	default:
 		return -EBADMSG;
@@ -232,6 +258,7 @@ int auth_keys_decode(struct span plain, struct auth_keys *ret,
 	int r;
 
 	ret->epochs.count = 0;
+	ret->has_next = false;
 	while ((r = tlv_next(&reader, &t)) > 0) {
 		if (t.tag >= TAG_MAX_)
 			return -EBADMSG;
@@ -240,7 +267,7 @@ int auth_keys_decode(struct span plain, struct auth_keys *ret,
 		if (r < 0)
 			return r;
 	}
-	if (r < 0 || seen != (1U << TAG_MAX_) - 2 || !epochs_active(&ret->epochs))
+	if (r < 0 || (seen & TAGS_REQUIRED) != TAGS_REQUIRED || !epochs_active(&ret->epochs))
 		return -EBADMSG;
 	return 0;
 }

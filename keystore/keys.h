@@ -49,7 +49,9 @@ struct auth_keys {
 	struct epochs epochs;
 	uint8_t name[SEAL_KEY_LEN];
 	uint8_t set[SEAL_KEY_LEN];
-	struct verifier_keys verifier;
+	struct verifier_keys verifier; /* of the index that is in use or on its way out */
+	struct verifier_keys next;     /* while a reseal is under way: of the one to come */
+	bool has_next;
 	uint8_t audit_first[KEYRING_AUDIT_FIRST_LEN]; /* sealed to recovery_pk */
 	uint8_t recovery_pk[KEYRING_PK_LEN];
 };
@@ -68,6 +70,13 @@ void keys_protect(void *keys);
 void keys_unprotect(void *keys);
 /* NULL is allowed. Wipes. */
 void keys_free(void *keys);
+
+/* Draws new name and seal keys for the index, as NEXT. The tag key stays, since password tags
+ * in records are made with it; so does the decoy key, since a decoy that changes is told from a
+ * login that does not. */
+void auth_keys_draw_next(struct auth_keys *keys, const struct rng *rng);
+/* NEXT takes the place of the verifier keys, in place. Without one nothing changes. */
+void auth_keys_promote_next(struct auth_keys *keys);
 
 /* Fills what comes out of root. */
 void auth_keys_derive(struct auth_keys *keys);

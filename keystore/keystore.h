@@ -267,6 +267,14 @@ struct verifier_keys;
 /* The keys of the verifier index; borrowed, until AUTH is sealed. NULL while it is. */
 const struct verifier_keys *keystore_verifier_keys(const struct keystore *ks);
 
+/* Those that take their place at the end of a reseal (reseal.h); NULL when none are to come. */
+const struct verifier_keys *keystore_verifier_next(const struct keystore *ks);
+
+/* When the key that seals new records was made (the older tier's, microseconds since 1970), and
+ * the seals of the busier tier with it. 0 while AUTH is sealed. */
+uint64_t keystore_epoch_created(const struct keystore *ks);
+uint64_t keystore_epoch_seals(const struct keystore *ks);
+
 struct keystore_verify {
 	uint64_t txid;
 	uint64_t records;

@@ -247,6 +247,26 @@ uint64_t keystore_tombstones(const struct keystore *ks)
 	return ks->meta ? ks->meta->count_hist : 0;
 }
 
+uint64_t keystore_epoch_created(const struct keystore *ks)
+{
+	uint64_t auth, issuer;
+
+	if (!ks->auth)
+		return 0;
+	auth = epochs_active(&ks->auth->epochs)->created;
+	/* both are made in one write of the keyring; a sealed tier can not be asked */
+	issuer = ks->issuer ? epochs_active(&ks->issuer->epochs)->created : auth;
+	return issuer < auth ? issuer : auth;
+}
+
+uint64_t keystore_epoch_seals(const struct keystore *ks)
+{
+	if (!ks->meta)
+		return 0;
+	return ks->meta->seals_auth > ks->meta->seals_issuer ? ks->meta->seals_auth
+							     : ks->meta->seals_issuer;
+}
+
 const uint8_t *keystore_store_id(const struct keystore *ks)
 {
 	return ks->file.ring.store_id;

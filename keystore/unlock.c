@@ -205,6 +205,11 @@ const struct verifier_keys *keystore_verifier_keys(const struct keystore *ks)
 	return ks->auth ? &ks->auth->verifier : NULL;
 }
 
+const struct verifier_keys *keystore_verifier_next(const struct keystore *ks)
+{
+	return ks->auth && ks->auth->has_next ? &ks->auth->next : NULL;
+}
+
 int keystore_audit_first_key(const struct keystore *ks, const struct secret *recovery,
 			     uint8_t ret[static KEYSTORE_AUDIT_LEN], struct report *report)
 {

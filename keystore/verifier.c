@@ -11,12 +11,14 @@
 
 static const char blob_magic[] = "RTVKEYS1";
 static const char tag_label[] = "rotated-tag-v1"; /* with its NUL */
+static const char set_label[] = "rotated-set-v1"; /* with its NUL */
 
 enum { BLOB_MAGIC_LEN = sizeof(blob_magic) - 1 };
 
 _Static_assert(VERIFIER_KEYS_BLOB_LEN ==
 		       BLOB_MAGIC_LEN + (int)STORE_ID_LEN + 4 * (int)SEAL_KEY_LEN,
 	       "blob layout");
+_Static_assert((int)VERIFIER_KEYS_ID_LEN == (int)SEAL_HASH_LEN, "an id is a hash");
 _Static_assert(VERIFIER_KEY_LEN == crypto_auth_hmacsha256_BYTES, "SCRAM-SHA-256");
 _Static_assert(VERIFIER_ENCODED_LEN == 8 + VERIFIER_SALT_LEN + 3 * VERIFIER_KEY_LEN, "layout");
 
@@ -68,6 +70,18 @@ int verifier_keys_from_blob(const uint8_t *blob, size_t len, struct verifier_key
 void verifier_keys_free(struct verifier_keys *keys)
 {
 	keys_free(keys);
+}
+
+void verifier_keys_id(const struct verifier_keys *keys,
+		      uint8_t out[static VERIFIER_KEYS_ID_LEN])
+{
+	const struct span parts[] = {
+		{ (const uint8_t *)set_label, sizeof(set_label) },
+		SPAN(keys->name),
+		SPAN(keys->seal),
+	};
+
+	seal_hash(keys->tag, parts, ARRAY_SIZE(parts), out);
 }
 
 /* ---- the tag for PLAIN ---- */

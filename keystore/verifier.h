@@ -23,6 +23,7 @@ enum {
 	VERIFIER_ENCODED_LEN = 120, /* one version, as bytes */
 	VERIFIER_TEXT_SIZE = 160,
 	VERIFIER_KEYS_BLOB_LEN = 152,
+	VERIFIER_KEYS_ID_LEN = 32,
 };
 
 /* Name, seal, tag and decoy key and the store's id, in guarded memory. */
@@ -34,6 +35,10 @@ must_check int verifier_keys_to_blob(const struct verifier_keys *keys, struct se
 must_check int verifier_keys_from_blob(const uint8_t *blob, size_t len,
 				       struct verifier_keys **ret);
 void verifier_keys_free(struct verifier_keys *keys); /* NULL is allowed */
+
+/* Tells two sets of keys apart; tells nothing about them. */
+void verifier_keys_id(const struct verifier_keys *keys,
+		      uint8_t out[static VERIFIER_KEYS_ID_LEN]);
 
 DEFINE_CLEANUP(struct verifier_keys, verifier_keys_free)
 #define cleanup_verifier_keys cleanup_(verifier_keys_freep)

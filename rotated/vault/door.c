@@ -78,6 +78,8 @@ static void on_frame(struct peer *p, const struct frame *f)
 		on_outbound(d, p, f);
 		return;
 	}
+	if (verb == WIRE_DOOR_HAVE)
+		return;
 	if (d->peer && d->peer != p)
 		peer_close(d->peer);
 	d->peer = p;

@@ -18,9 +18,11 @@ struct reseal {
 	sd_event_source *next;
 };
 
-static void note(struct manager *m, const char *event, const char *actor)
+static void note(struct manager *m, const char *event, const char *actor, const char *why)
 {
-	const struct audit_event e = { .event = event, .actor = actor, .outcome = "ok" };
+	const struct audit_event e = {
+		.event = event, .actor = actor, .object = why, .outcome = "ok"
+	};
 	struct report report = { 0 };
 
 	if (change_note(m, &e, &report) < 0) /* it is done; the log does not undo it */
@@ -34,7 +36,7 @@ static void finish(struct manager *m)
 	alarm_clear(m, ALARM_RESEAL);
 	if (index_commit(m->index, keystore_txid(m->keystore), &report) < 0)
 		alarm_raise(m, ALARM_INDEX, &report);
-	note(m, "store.resealed", "rotated");
+	note(m, "store.resealed", "rotated", NULL);
 	log_notice("the keystore is encrypted anew, the old keys are destroyed%s",
 		   m->reseal->pass.is_compact ? "" : "; no room for a copy without old pages");
 	reseal_pause(m);
@@ -122,6 +124,17 @@ void reseal_write(const struct manager *m, struct json *j)
 	json_put_object_end(j);
 }
 
+int reseal_start(struct manager *m, const char *actor, const char *why, struct report *report)
+{
+	int r = keystore_reseal_begin(m->keystore, report);
+
+	if (r < 0)
+		return r;
+	note(m, "store.reseal", actor, why);
+	reseal_resume(m);
+	return 0;
+}
+
 /* ---- Store.Reseal ---- */
 
 enum wire_status verb_store_reseal(struct request *req)
@@ -140,11 +153,9 @@ enum wire_status verb_store_reseal(struct request *req)
 				      "would encrypt %" PRIu64
 				      " records anew and destroy the keys they have now",
 				      total(m));
-	r = keystore_reseal_begin(m->keystore, &req->reply.report);
+	r = reseal_start(m, req->actor, NULL, &req->reply.report);
 	if (r < 0)
 		return request_fail(req, r);
-	note(m, "store.reseal", req->actor);
-	reseal_resume(m);
 	return request_refuse(req, WIRE_STATUS_OK, NULL,
 			      "%" PRIu64 " records are being encrypted anew: rotatectl status",
 			      total(m));

@@ -8,6 +8,12 @@
 
 struct json;
 
+/* Begins one and notes in the audit log that ACTOR did, of the object WHY (NULL: none). Errors
+ * as keystore_reseal_begin(). For a removed slot: what it opened is worth nothing from then on.
+ */
+must_check int reseal_start(struct manager *m, const char *actor, const char *why,
+			    struct report *report);
+
 /* Goes on with what is under way in the keystore, if anything is and both tiers are open. */
 void reseal_resume(struct manager *m);
 
