@@ -307,6 +307,7 @@ must_check int keystore_audit_first_key(const struct keystore *ks,
 					uint8_t ret[static KEYSTORE_AUDIT_LEN],
 					struct report *report);
 
+#include "keystore/import.h"
 #include "keystore/reseal.h"
 #include "keystore/store.h"
 

@@ -74,6 +74,29 @@ must_check int keystore_put(struct keystore_txn *txn, const struct keystore_reco
 must_check int keystore_remove(struct keystore_txn *txn, const struct keystore_id *id,
 			       const char *reason);
 
+/*
+ * A place in a transaction to come back to: several writers can share one, and the changes of
+ * one of them be taken back. A mark is good until the transaction ends or an earlier mark is
+ * gone back to.
+ */
+struct keystore_mark {
+	size_t undo; /* the keystore's */
+	unsigned changes;
+	int failed;
+};
+
+struct keystore_mark keystore_mark(struct keystore_txn *txn);
+
+/*
+ * Records, counts and set hash become what they were at MARK; the audit end and what was
+ * sealed for nothing do not. A change that failed after MARK does not keep the rest from being
+ * committed any more. After a failure nothing of the transaction can be.
+ */
+must_check int keystore_undo(struct keystore_txn *txn, const struct keystore_mark *mark);
+
+/* Changes that still fit in. */
+unsigned keystore_txn_room(const struct keystore_txn *txn);
+
 /* The audit chain's new end, to be kept with this transaction. */
 void keystore_set_audit(struct keystore_txn *txn, const struct keystore_audit *audit);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Changing records: everything that a transaction does goes through here, with META. */
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -15,6 +16,20 @@ enum {
 /* The largest transaction, with all its pages copied. */
 #define MAP_AHEAD (UINT64_C(256) * 1024 * 1024)
 
+/* How one entry was before it was changed. The bytes are sealed ones. */
+struct undo {
+	enum record_table table;
+	uint8_t key[RECORD_KEY_MAX];
+	struct buf value; /* empty: it was not there */
+};
+
+struct undo_log {
+	struct undo *all;
+	size_t count;
+	size_t size;
+	bool is_kept; /* since the first mark */
+};
+
 struct keystore_txn {
 	struct keystore *ks;
 	MDB_txn *db;
@@ -22,6 +37,7 @@ struct keystore_txn {
 	unsigned changes;
 	uint64_t bytes;
 	int failed; /* a change that was left half done: there is no committing after it */
+	struct undo_log undo;
 };
 
 static int report_busy(struct report *report, const char *what)
@@ -60,8 +76,16 @@ int keystore_begin(struct keystore *ks, struct keystore_txn **ret, struct report
 	return 0;
 }
 
+static void drop_undo(struct undo_log *log, size_t keep)
+{
+	while (log->count > keep)
+		buf_release(&log->all[--log->count].value);
+}
+
 static void finish(struct keystore_txn *txn)
 {
+	drop_undo(&txn->undo, 0);
+	free(txn->undo.all);
 	txn->ks->in_txn = false;
 	keys_free(txn);
 }
@@ -131,21 +155,50 @@ static int fail(struct keystore_txn *txn, int r)
 	return r;
 }
 
+/* Notes that PLACE holds OLD, or nothing (an empty span), before that changes. */
+static int note(struct keystore_txn *txn, const struct record_place *place, struct span old)
+{
+	struct undo_log *log = &txn->undo;
+	struct undo *u;
+
+	if (!log->is_kept)
+		return 0;
+	if (log->count == log->size) {
+		size_t size = log->size ? 2 * log->size : 16;
+		struct undo *all = reallocarray(log->all, size, sizeof(*all));
+
+		if (!all)
+			return -ENOMEM;
+		log->all = all;
+		log->size = size;
+	}
+	u = &log->all[log->count];
+	*u = (struct undo){ .table = place->table, .value = BUF_INIT };
+	memcpy(u->key, place->key.data, place->key.len);
+	buf_append(&u->value, old.data, old.len);
+	if (buf_error(&u->value) < 0)
+		return buf_error(&u->value);
+	log->count++;
+	return 0;
+}
+
 /* Takes the entry at PLACE, whose value is OLD, out of table, counts and set hash. */
 static int drop(struct keystore_txn *txn, const struct record_place *place, struct span old)
 {
 	MDB_val key = db_val(place->key);
+	int r = note(txn, place, old);
 
+	if (r < 0)
+		return r;
 	set_hash_subtract(&txn->next.set, txn->ks->auth->set, place, old);
 	--*count_of(txn, place->table);
 	return db_error(mdb_del(txn->db, dbi_of(txn, place->table), &key, NULL));
 }
 
-/* Puts a sealed VALUE with the header H at PLACE, and into the set hash. */
+/* Puts a SEALED value with the header H at PLACE, and into the set hash. */
 static int enter(struct keystore_txn *txn, const struct record_place *place,
-		 const struct record_header *h, const struct buf *value, unsigned flags)
+		 const struct record_header *h, struct span sealed, unsigned flags)
 {
-	const struct span sealed = { value->data, value->len };
 	MDB_val key = db_val(place->key);
 	MDB_val data = db_val(sealed);
 	int r = db_error(mdb_put(txn->db, dbi_of(txn, place->table), &key, &data, flags));
@@ -153,7 +206,7 @@ static int enter(struct keystore_txn *txn, const struct record_place *place,
 	if (r < 0)
 		return r;
 	set_hash_add(&txn->next.set, txn->ks->auth->set, place, sealed);
-	txn->bytes += value->len;
+	txn->bytes += sealed.len;
 	if (h->flags & RECORD_ISSUER)
 		txn->next.seals_issuer++;
 	else
@@ -177,10 +230,11 @@ static int add(struct keystore_txn *txn, const struct record_place *place,
 	rng_fill(&txn->ks->rng, h->nonce, SEAL_NONCE_LEN);
 	r = record_seal(place, h, epoch->key, content, &out);
 	if (r == 0)
-		r = enter(txn, place, h, &value, MDB_NOOVERWRITE);
-	if (r == 0)
-		++*count_of(txn, place->table);
-	return r;
+		r = enter(txn, place, h, SPAN_OF(value.data, value.len), MDB_NOOVERWRITE);
+	if (r < 0)
+		return r;
+	++*count_of(txn, place->table);
+	return note(txn, place, (struct span){ NULL, 0 });
 }
 
 static int check_put(const struct keystore_txn *txn, const struct keystore_record *rec)
@@ -350,13 +404,118 @@ int txn_reseal(struct keystore_txn *txn, enum record_table table, struct span at
 	h.txid = txn->next.txid;
 	rng_fill(&txn->ks->rng, h.nonce, SEAL_NONCE_LEN);
 	r = record_reseal(&place, &h, &keys, db_span(&old), &out);
+	if (r == 0)
+		r = note(txn, &place, db_span(&old));
 	if (r < 0)
 		return r;
 	set_hash_subtract(&txn->next.set, txn->ks->auth->set, &place, db_span(&old));
-	r = enter(txn, &place, &h, &value, 0);
+	r = enter(txn, &place, &h, SPAN_OF(value.data, value.len), 0);
 	if (r < 0)
 		return fail(txn, r);
 	txn->changes++;
+	return 0;
+}
+
+/* 1 when KEY is behind everything in DBI. */
+static int is_behind_all(struct keystore_txn *txn, MDB_dbi dbi, struct span key)
+{
+	cleanup_db_cursor MDB_cursor *cursor = NULL;
+	MDB_val wanted = db_val(key);
+	MDB_val value;
+	MDB_val last;
+	int r = db_error(mdb_cursor_open(txn->db, dbi, &cursor));
+
+	if (r == 0)
+		r = db_error(mdb_cursor_get(cursor, &last, &value, MDB_LAST));
+	if (r == -ENOENT)
+		return 1;
+	return r < 0 ? r : mdb_cmp(txn->db, dbi, &wanted, &last) > 0;
+}
+
+int txn_enter(struct keystore_txn *txn, enum record_table table, struct span key,
+	      struct span value)
+{
+	const struct record_place place = place_of(txn, table, key);
+	struct record_header h;
+	int behind;
+	int r = record_header_decode(value, &h);
+
+	if (r < 0)
+		return r;
+	behind = is_behind_all(txn, dbi_of(txn, table), key);
+	if (behind < 0)
+		return behind;
+	r = enter(txn, &place, &h, value, behind ? MDB_APPEND : MDB_NOOVERWRITE);
+	if (r == -EEXIST)
+		return r;
+	if (r == 0) {
+		++*count_of(txn, table);
+		r = note(txn, &place, (struct span){ NULL, 0 });
+	}
+	return r < 0 ? fail(txn, r) : 0;
+}
+
+/* ---- taking back ---- */
+
+struct keystore_mark keystore_mark(struct keystore_txn *txn)
+{
+	txn->undo.is_kept = true;
+	return (struct keystore_mark){ txn->undo.count, txn->changes, txn->failed };
+}
+
+unsigned keystore_txn_room(const struct keystore_txn *txn)
+{
+	return KEYSTORE_TXN_MAX - txn->changes;
+}
+
+/* Takes out what is at PLACE now, if anything. */
+static int undo_present(struct keystore_txn *txn, const struct record_place *place)
+{
+	MDB_dbi dbi = dbi_of(txn, place->table);
+	MDB_val key = db_val(place->key);
+	MDB_val value;
+	int r = db_error(mdb_get(txn->db, dbi, &key, &value));
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	set_hash_subtract(&txn->next.set, txn->ks->auth->set, place, db_span(&value));
+	--*count_of(txn, place->table);
+	return db_error(mdb_del(txn->db, dbi, &key, NULL));
+}
+
+static int undo_one(struct keystore_txn *txn, const struct undo *u)
+{
+	size_t len = u->table == RECORD_CUR ? SEAL_HASH_LEN : RECORD_KEY_MAX;
+	const struct record_place place = place_of(txn, u->table, SPAN_OF(u->key, len));
+	const struct span was = { u->value.data, u->value.len };
+	MDB_val key = db_val(place.key);
+	MDB_val value = db_val(was);
+	int r = undo_present(txn, &place);
+
+	if (r < 0 || was.len == 0)
+		return r;
+	r = db_error(mdb_put(txn->db, dbi_of(txn, u->table), &key, &value, 0));
+	if (r < 0)
+		return r;
+	set_hash_add(&txn->next.set, txn->ks->auth->set, &place, was);
+	++*count_of(txn, u->table);
+	return 0;
+}
+
+int keystore_undo(struct keystore_txn *txn, const struct keystore_mark *mark)
+{
+	int r;
+
+	while (txn->undo.count > mark->undo) {
+		r = undo_one(txn, &txn->undo.all[txn->undo.count - 1]);
+		if (r < 0)
+			return fail(txn, r);
+		drop_undo(&txn->undo, txn->undo.count - 1);
+	}
+	txn->changes = mark->changes;
+	txn->failed = mark->failed;
 	return 0;
 }
 
