@@ -21,9 +21,15 @@ struct quorum {
 
 /*
  * Splits KEK for the threshold and number of shares in Q, draws its set, fills its checks and
- * gives the shares as text, one a line. -ENOMEM.
+ * gives the shares as text, one a line in the order of x. -ENOMEM; -EINVAL when the numbers
+ * are out of bounds.
  */
 must_check int quorum_split(const struct rng *rng, const uint8_t kek[static SEAL_KEY_LEN],
 			    struct quorum *q, struct secret **ret_text);
+
+struct share;
+
+/* 0: it is one of Q's. -ENOENT: it belongs to another set. -EBADMSG: it was altered. */
+must_check int quorum_check(const struct quorum *q, const struct share *share);
 
 #endif
