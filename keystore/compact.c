@@ -19,11 +19,15 @@ struct tables {
 	MDB_dbi cur;
 	MDB_dbi hist;
 	MDB_dbi meta_db;
+	MDB_dbi sums;
+	bool has_sums;
 };
 
 static struct tables tables_of(const struct keystore *ks)
 {
-	return (struct tables){ ks->db, ks->cur, ks->hist, ks->meta_db };
+	return (struct tables){
+		ks->db, ks->cur, ks->hist, ks->meta_db, ks->sums, ks->has_sums
+	};
 }
 
 static void set_tables(struct keystore *ks, const struct tables *t)
@@ -32,6 +36,8 @@ static void set_tables(struct keystore *ks, const struct tables *t)
 	ks->cur = t->cur;
 	ks->hist = t->hist;
 	ks->meta_db = t->meta_db;
+	ks->sums = t->sums;
+	ks->has_sums = t->has_sums;
 }
 
 void store_drop_copy(struct keystore *ks)

@@ -12,6 +12,7 @@
 #include "keystore/keystore.h"
 #include "keystore/meta.h"
 #include "keystore/record.h"
+#include "keystore/sums.h"
 
 #define KEYRING_NAME	  "keyring"
 #define KEYRING_PREV_NAME "keyring.prev"
@@ -35,6 +36,8 @@ struct keystore {
 	MDB_dbi cur;
 	MDB_dbi hist;
 	MDB_dbi meta_db;
+	MDB_dbi sums;
+	bool has_sums; /* false: a store of before there were any */
 
 	/* NULL while sealed; in memory of keys_alloc() */
 	struct auth_keys *auth;

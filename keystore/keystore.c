@@ -151,7 +151,13 @@ static int open_tables(struct keystore *ks, unsigned flags)
 		rc = mdb_dbi_open(txn, "hist", flags, &ks->hist);
 	if (rc == 0)
 		rc = mdb_dbi_open(txn, "meta", flags, &ks->meta_db);
-	return rc == 0 ? db_error(mdb_txn_commit(steal_ptr(txn))) : db_error(rc);
+	if (rc)
+		return db_error(rc);
+	rc = mdb_dbi_open(txn, "sums", flags, &ks->sums);
+	ks->has_sums = rc == 0;
+	if (rc && rc != MDB_NOTFOUND)
+		return db_error(rc);
+	return db_error(mdb_txn_commit(steal_ptr(txn)));
 }
 
 int keystore_db_open_at(struct keystore *ks, const char *path, unsigned flags, bool create)
@@ -162,7 +168,7 @@ int keystore_db_open_at(struct keystore *ks, const char *path, unsigned flags, b
 
 	rc = mdb_env_create(&ks->db);
 	if (rc == 0)
-		rc = mdb_env_set_maxdbs(ks->db, 3);
+		rc = mdb_env_set_maxdbs(ks->db, 4);
 	if (rc == 0)
 		rc = mdb_env_set_mapsize(ks->db, MAP_SIZE_FIRST);
 	/* MDB_NOTLS: a walk may be under way when another read begins */

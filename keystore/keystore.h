@@ -275,20 +275,6 @@ const struct verifier_keys *keystore_verifier_next(const struct keystore *ks);
 uint64_t keystore_epoch_created(const struct keystore *ks);
 uint64_t keystore_epoch_seals(const struct keystore *ks);
 
-struct keystore_verify {
-	uint64_t txid;
-	uint64_t records;
-	uint64_t tombstones;
-	uint64_t unreadable; /* records of a sealed tier: counted and hashed, not opened */
-};
-
-/*
- * Reads everything: opens every record of an open tier, recomputes counts and set hash, checks
- * META, anchor and keyring. 0, or -EBADMSG/-ESTALE with the first thing that is wrong.
- */
-must_check int keystore_verify(struct keystore *ks, struct keystore_verify *ret,
-			       struct report *report);
-
 /* ---- the audit chain's end, kept in META ---- */
 
 struct keystore_audit {
@@ -310,5 +296,6 @@ must_check int keystore_audit_first_key(const struct keystore *ks,
 #include "keystore/import.h"
 #include "keystore/reseal.h"
 #include "keystore/store.h"
+#include "keystore/verify.h"
 
 #endif

@@ -70,8 +70,12 @@ int state_load(struct keystore *ks, struct report *report)
 		return r;
 	}
 	ks->health = judge(ks);
-	if (ks->health == KEYSTORE_HEALTHY)
+	if (ks->health == KEYSTORE_HEALTHY) {
 		ignore_result(state_write_anchor(ks)); /* as after a commit */
+		if (!ks->has_sums) /* without them a check says less, and nothing else is amiss
+				    */
+			ignore_result(sums_build(ks, NULL));
+	}
 	return 0;
 }
 

@@ -192,6 +192,9 @@ static int drop(struct keystore_txn *txn, const struct record_place *place, stru
 		return r;
 	set_hash_subtract(&txn->next.set, txn->ks->auth->set, place, old);
 	--*count_of(txn, place->table);
+	r = sums_leave(txn->ks, txn->db, place, old);
+	if (r < 0)
+		return r;
 	return db_error(mdb_del(txn->db, dbi_of(txn, place->table), &key, NULL));
 }
 
@@ -203,6 +206,8 @@ static int enter(struct keystore_txn *txn, const struct record_place *place,
 	MDB_val data = db_val(sealed);
 	int r = db_error(mdb_put(txn->db, dbi_of(txn, place->table), &key, &data, flags));
 
+	if (r == 0)
+		r = sums_enter(txn->ks, txn->db, place, sealed);
 	if (r < 0)
 		return r;
 	set_hash_add(&txn->next.set, txn->ks->auth->set, place, sealed);
@@ -409,7 +414,9 @@ int txn_reseal(struct keystore_txn *txn, enum record_table table, struct span at
 	if (r < 0)
 		return r;
 	set_hash_subtract(&txn->next.set, txn->ks->auth->set, &place, db_span(&old));
-	r = enter(txn, &place, &h, SPAN_OF(value.data, value.len), 0);
+	r = sums_leave(txn->ks, txn->db, &place, db_span(&old));
+	if (r == 0)
+		r = enter(txn, &place, &h, SPAN_OF(value.data, value.len), 0);
 	if (r < 0)
 		return fail(txn, r);
 	txn->changes++;
@@ -482,7 +489,8 @@ static int undo_present(struct keystore_txn *txn, const struct record_place *pla
 		return r;
 	set_hash_subtract(&txn->next.set, txn->ks->auth->set, place, db_span(&value));
 	--*count_of(txn, place->table);
-	return db_error(mdb_del(txn->db, dbi, &key, NULL));
+	r = sums_leave(txn->ks, txn->db, place, db_span(&value));
+	return r < 0 ? r : db_error(mdb_del(txn->db, dbi, &key, NULL));
 }
 
 static int undo_one(struct keystore_txn *txn, const struct undo *u)
@@ -497,6 +505,8 @@ static int undo_one(struct keystore_txn *txn, const struct undo *u)
 	if (r < 0 || was.len == 0)
 		return r;
 	r = db_error(mdb_put(txn->db, dbi_of(txn, u->table), &key, &value, 0));
+	if (r == 0)
+		r = sums_enter(txn->ks, txn->db, &place, was);
 	if (r < 0)
 		return r;
 	set_hash_add(&txn->next.set, txn->ks->auth->set, &place, was);

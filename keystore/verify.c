@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Reads the whole store and holds it against META, anchor and keyring. */
+#include "keystore/verify.h"
+
 #include <inttypes.h>
 #include <sodium.h>
 #include <string.h>
