@@ -116,6 +116,10 @@ int store_compact(struct keystore *ks, struct report *report)
 
 	if (ks->in_txn || ks->walking)
 		return report_set(report, -EBUSY, "the store is in use");
+	if (ks->in_backup)
+		return report_set(report, -EBUSY,
+				  "a backup is being made: what was given up is put away "
+				  "when that is done");
 	store_drop_copy(ks);
 	r = write_copy(ks, report);
 	if (r == 0)

@@ -49,6 +49,7 @@ struct keystore {
 	bool locked;  /* all of the memory above is locked into RAM */
 	bool walking; /* inside keystore_foreach(), which owns scratch */
 	bool in_txn;
+	bool in_backup; /* a reader holds old pages, and the environment open */
 };
 
 /* keystore.c */
