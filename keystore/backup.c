@@ -41,8 +41,10 @@ void keystore_backup_free(struct keystore_backup *b)
 		return;
 	if (b->txn)
 		mdb_txn_abort(b->txn);
-	if (b->ks)
+	if (b->ks) {
 		b->ks->in_backup = false;
+		ignore_result(store_mend(b->ks, NULL)); /* what could not be while it read */
+	}
 	keys_free(b->sealing);
 	buf_release(&b->ring);
 	buf_release(&b->bound);

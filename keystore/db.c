@@ -34,11 +34,8 @@ int db_error(int rc)
 	}
 }
 
-int db_report(struct report *report, int r, const char *what, const char *dir)
+void db_hint(struct report *report, int r, const char *dir)
 {
-	if (r == 0)
-		return 0;
-	(void)report_set(report, r, "%s %s: %s", what, dir, strerrordesc_np(-r));
 	if (r == -EIO)
 		report_hint(report,
 			    "the disk may be full, which shows as this error: df -h %s; "
@@ -51,6 +48,16 @@ int db_report(struct report *report, int r, const char *what, const char *dir)
 	else if (r == -EACCES || r == -EPERM || r == -EROFS)
 		report_hint(report, "look at owner, mode and mount: ls -lan %s; findmnt -T %s",
 			    dir, dir);
+	else if (r == -EINTR)
+		report_hint(report, "a signal came in between: try again");
+}
+
+int db_report(struct report *report, int r, const char *what, const char *dir)
+{
+	if (r == 0)
+		return 0;
+	(void)report_set(report, r, "%s %s: %s", what, dir, strerrordesc_np(-r));
+	db_hint(report, r, dir);
 	return r;
 }
 

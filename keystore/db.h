@@ -32,6 +32,9 @@ must_check int db_error(int rc);
 /* Puts the failure R of doing WHAT with the environment in DIR into words. Returns R. */
 int db_report(struct report *report, int r, const char *what, const char *dir);
 
+/* What to do about the failure R of the disk under DIR, for a report that says what it was. */
+void db_hint(struct report *report, int r, const char *dir);
+
 /* 0, or -EMEDIUMTYPE when FD lies on a network file system. */
 must_check int db_check_disk(int fd, struct report *report);
 

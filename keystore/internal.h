@@ -50,6 +50,7 @@ struct keystore {
 	bool walking; /* inside keystore_foreach(), which owns scratch */
 	bool in_txn;
 	bool in_backup; /* a reader holds old pages, and the environment open */
+	bool is_hurt;	/* a commit failed, and the store could not be opened to write since */
 };
 
 /* keystore.c */
@@ -86,6 +87,8 @@ must_check int state_may_change(const struct keystore *ks, struct report *report
 /* Looks again at META and anchor on disk. */
 must_check int state_check(struct keystore *ks, struct report *report);
 
+/* META in the open environment. -EBADMSG. */
+must_check int state_read_meta(struct keystore *ks, struct meta *ret);
 /* 0 when META in the open environment is that of the last commit, or -EBADMSG. */
 must_check int state_same(struct keystore *ks);
 
@@ -119,6 +122,13 @@ must_check int ring_write(struct keystore *ks, struct keyring *ring, struct repo
 must_check int ring_prove(struct keystore *ks, struct report *report);
 /* Overwrites and removes keyring.prev. The caller has proven the keyring. */
 void ring_drop_prev(struct keystore *ks);
+
+/* mend.c */
+/* After the commit of NEXT (NULL: of none) has failed with FAILURE. 0 when NEXT is on the disk
+ * all the same, else FAILURE, and the handle goes on with what it was; at least it reads. */
+must_check int store_settle(struct keystore *ks, const struct meta *next, int failure);
+/* Before a change: 0, or why none can be made since a commit failed. */
+must_check int store_mend(struct keystore *ks, struct report *report);
 
 /* compact.c: puts a copy without free pages in the place of the store. -ENOSPC when there is no
  * room for it; after any failure the store is as it was. */

@@ -49,8 +49,11 @@ int keystore_check_file(int dirfd, const char *dir, const char *name, struct rep
 	r = fs_join(dir, name, path, sizeof(path));
 	if (r < 0)
 		return report_set(report, r, "%s: name too long", dir);
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return report_set(report, -errno, "%s: %s", path, strerrordesc_np(errno));
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		r = report_set(report, -errno, "%s: %s", path, strerrordesc_np(errno));
+		db_hint(report, r, dir);
+		return r;
+	}
 	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		return report_set(report, -EPERM, "%s is neither a file nor a directory", path);
 	r = check_owner(&st, path, report);
@@ -86,6 +89,8 @@ static int open_dir(struct keystore *ks, struct report *report)
 		r = report_set(report, -errno, "%s: %s", ks->dir, strerrordesc_np(errno));
 		if (r == -ENOENT)
 			report_hint(report, "make a keystore: rotatectl init");
+		else
+			db_hint(report, r, ks->dir);
 		return r;
 	}
 	r = check_dir(ks, report);
@@ -176,7 +181,9 @@ int keystore_db_open_at(struct keystore *ks, const char *path, unsigned flags, b
 		rc = mdb_env_open(ks->db, path, MDB_NOTLS | flags, FILE_MODE);
 	if (rc == 0)
 		rc = mdb_reader_check(ks->db, &dead);
-	r = rc ? db_error(rc) : db_fill_up(ks->db);
+	r = db_error(rc);
+	if (r == 0 && !(flags & MDB_RDONLY))
+		r = db_fill_up(ks->db);
 	if (r == 0)
 		r = open_tables(ks, create ? MDB_CREATE : 0);
 	return r == -ENOENT ? -EBADMSG : r; /* a table: the file was emptied */
@@ -235,16 +242,22 @@ int keystore_open(const char *dir, const struct keystore_env *env, struct keysto
 
 /* ---- making ---- */
 
-/* A store without records and without a keyring is what an interrupted creation leaves. */
-static int clear_leftover(struct keystore *ks, struct report *report)
+/* LMDB's two first pages alone, or a part of them: nothing was ever committed. */
+static bool is_stillborn(const struct keystore *ks)
+{
+	struct stat st;
+
+	return fstatat(ks->dirfd, STORE_NAME "/data.mdb", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_size <= 2 * sysconf(_SC_PAGESIZE);
+}
+
+static int count_leftover(struct keystore *ks, size_t *ret, struct report *report)
 {
 	MDB_stat stat = { 0 };
 	MDB_stat graves = { 0 };
 	cleanup_db_txn MDB_txn *txn = NULL;
 	int r;
 
-	if (faccessat(ks->dirfd, STORE_NAME "/data.mdb", F_OK, 0) < 0)
-		return 0;
 	r = keystore_db_open(ks, true, report);
 	if (r < 0)
 		return r;
@@ -257,7 +270,23 @@ static int clear_leftover(struct keystore *ks, struct report *report)
 		return db_report(report, r, "cannot read", ks->store_dir);
 	mdb_txn_abort(steal_ptr(txn));
 	mdb_env_close(steal_ptr(ks->db));
-	if (stat.ms_entries || graves.ms_entries) {
+	*ret = stat.ms_entries + graves.ms_entries;
+	return 0;
+}
+
+/* A store without records and without a keyring is what an interrupted creation leaves. */
+static int clear_leftover(struct keystore *ks, struct report *report)
+{
+	size_t entries = 0;
+	int r = 0;
+
+	if (faccessat(ks->dirfd, STORE_NAME "/data.mdb", F_OK, 0) < 0)
+		return 0;
+	if (!is_stillborn(ks))
+		r = count_leftover(ks, &entries, report);
+	if (r < 0)
+		return r;
+	if (entries) {
 		(void)report_set(report, -EEXIST, "%s holds a store whose keyring is missing",
 				 ks->dir);
 		report_hint(report, "put back %s/keyring, or move %s away", ks->dir, ks->dir);
@@ -281,7 +310,9 @@ static int prepare_dir(struct keystore *ks, struct report *report)
 	if (faccessat(ks->dirfd, KEYRING_NAME, F_OK, 0) == 0 ||
 	    faccessat(ks->dirfd, KEYRING_PREV_NAME, F_OK, 0) == 0) {
 		(void)report_set(report, -EEXIST, "%s holds a keystore already", ks->dir);
-		report_hint(report, "open it: rotatectl unseal");
+		report_hint(report,
+			    "open it: rotatectl unseal; if its recovery key was never shown: "
+			    "rotatectl store slot add recovery");
 		return -EEXIST;
 	}
 	r = clear_leftover(ks, report);
@@ -391,6 +422,9 @@ static int write_files(struct keystore *ks, struct report *report)
 		r = keyring_encode(&ks->file.ring, ks->auth, ks->issuer, &ks->rng, &file);
 	if (r == 0)
 		r = fs_replace(ks->dirfd, KEYRING_NAME, file.data, file.len, FILE_MODE);
+	/* it may have its name already, and its recovery key would never be shown */
+	if (r < 0)
+		(void)unlinkat(ks->dirfd, KEYRING_NAME, 0);
 	return db_report(report, r, "cannot write the keyring in", ks->dir);
 }
 

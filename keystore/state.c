@@ -36,21 +36,44 @@ static int read_anchor(const struct keystore *ks, struct anchor *ret)
 			     SPAN_OF(file.data, file.len), ret);
 }
 
-static enum keystore_health judge(const struct keystore *ks)
+int state_read_meta(struct keystore *ks, struct meta *ret)
+{
+	return read_meta(ks, ret);
+}
+
+/* An anchor that the disk does not give now is not one that was lost. */
+static bool may_come_back(int r)
+{
+	return r == -EIO || r == -EINTR || r == -ENOMEM || r == -EMFILE || r == -ENFILE;
+}
+
+static enum keystore_health compare(const struct keystore *ks, const struct anchor *a)
 {
 	const struct meta *m = ks->meta;
-	struct anchor a;
 
-	if (ks->file.ring.generation < m->generation)
-		return KEYSTORE_ROLLED_BACK;
-	if (read_anchor(ks, &a) < 0)
-		return KEYSTORE_NO_ANCHOR;
-	if (m->txid < a.txid || ks->file.ring.generation < a.generation)
+	if (m->txid < a->txid || ks->file.ring.generation < a->generation)
 		return KEYSTORE_ROLLED_BACK;
 	/* the same number for another content: a store that went its own way from a copy */
-	if (m->txid == a.txid && sodium_memcmp(&m->set, &a.set, sizeof(a.set)) != 0)
+	if (m->txid == a->txid && sodium_memcmp(&m->set, &a->set, sizeof(a->set)) != 0)
 		return KEYSTORE_ROLLED_BACK;
 	return KEYSTORE_HEALTHY;
+}
+
+/* RET is left alone when the anchor cannot be read. */
+static int judge(const struct keystore *ks, enum keystore_health *ret)
+{
+	struct anchor a;
+	int r;
+
+	if (ks->file.ring.generation < ks->meta->generation) {
+		*ret = KEYSTORE_ROLLED_BACK;
+		return 0;
+	}
+	r = read_anchor(ks, &a);
+	if (may_come_back(r))
+		return r;
+	*ret = r < 0 ? KEYSTORE_NO_ANCHOR : compare(ks, &a);
+	return 0;
 }
 
 int state_load(struct keystore *ks, struct report *report)
@@ -69,7 +92,11 @@ int state_load(struct keystore *ks, struct report *report)
 			    ks->dir);
 		return r;
 	}
-	ks->health = judge(ks);
+	r = judge(ks, &ks->health);
+	if (r < 0) {
+		state_forget(ks);
+		return db_report(report, r, "cannot read the anchor in", ks->dir);
+	}
 	if (ks->health == KEYSTORE_HEALTHY) {
 		ignore_result(state_write_anchor(ks)); /* as after a commit */
 		if (!ks->has_sums) /* without them a check says less, and nothing else is amiss
@@ -86,7 +113,7 @@ void state_forget(struct keystore *ks)
 	ks->health = KEYSTORE_SEALED;
 }
 
-static int write_slot(const struct keystore *ks, int fd, size_t offset)
+static void make_slot(const struct keystore *ks, uint8_t slot[static ANCHOR_SLOT_LEN])
 {
 	const struct anchor a = {
 		.txid = ks->meta->txid,
@@ -94,10 +121,16 @@ static int write_slot(const struct keystore *ks, int fd, size_t offset)
 		.time = ks->meta->time,
 		.set = ks->meta->set,
 	};
+
+	anchor_encode(ks->auth->anchor, ks->file.ring.store_id, &a, slot);
+}
+
+static int write_slot(const struct keystore *ks, int fd, size_t offset)
+{
 	uint8_t slot[ANCHOR_SLOT_LEN];
 	ssize_t n;
 
-	anchor_encode(ks->auth->anchor, ks->file.ring.store_id, &a, slot);
+	make_slot(ks, slot);
 	do
 		n = pwrite(fd, slot, sizeof(slot), (off_t)offset);
 	while (n < 0 && errno == EINTR);
@@ -125,15 +158,10 @@ int state_write_anchor(struct keystore *ks)
 /* Both slots, so that none of them is newer than the store; makes the file if it is lost. */
 static int rewrite_anchor(struct keystore *ks)
 {
-	const uint8_t empty[ANCHOR_LEN] = { 0 };
-	cleanup_close int fd = -1;
-	int r;
+	uint8_t file[ANCHOR_LEN] = { 0 };
 
-	r = fs_replace(ks->dirfd, ANCHOR_NAME, empty, sizeof(empty), 0600);
-	if (r < 0)
-		return r;
-	fd = open_anchor(ks);
-	return fd < 0 ? fd : write_slot(ks, fd, anchor_offset(ks->meta->txid));
+	make_slot(ks, file + anchor_offset(ks->meta->txid));
+	return fs_replace(ks->dirfd, ANCHOR_NAME, file, sizeof(file), 0600);
 }
 
 static void describe(const struct keystore *ks, struct report *report)
@@ -184,7 +212,9 @@ int state_check(struct keystore *ks, struct report *report)
 		report_hint(report, "put back a backup of %s", ks->dir);
 		return r;
 	}
-	ks->health = judge(ks);
+	r = judge(ks, &ks->health);
+	if (r < 0)
+		return db_report(report, r, "cannot read the anchor in", ks->dir);
 	r = state_may_change(ks, report);
 	/* commits pass over it when this fails; here it comes to light */
 	return r < 0 ? r

@@ -57,6 +57,9 @@ int keystore_begin(struct keystore *ks, struct keystore_txn **ret, struct report
 		return report_busy(report, "another transaction");
 	if (ks->walking)
 		return report_busy(report, "a walk through the store");
+	r = store_mend(ks, report);
+	if (r < 0)
+		return r;
 	r = db_grow(ks->db, MAP_AHEAD);
 	if (r < 0)
 		return db_report(report, r, "cannot grow", ks->store_dir);
@@ -571,6 +574,8 @@ int keystore_commit(struct keystore_txn *txn, uint64_t *ret_txid, struct report 
 		return r;
 	}
 	r = db_error(mdb_txn_commit(txn->db));
+	if (r < 0)
+		r = store_settle(ks, &txn->next, r);
 	if (r == 0)
 		*ks->meta = txn->next;
 	finish(txn);

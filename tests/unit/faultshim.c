@@ -160,6 +160,7 @@ const char *fault_kind_name(enum fault_kind kind)
 		[FAULT_ENOSPC] = "ENOSPC",
 		[FAULT_EROFS] = "EROFS",
 		[FAULT_EINTR] = "EINTR",
+		[FAULT_EIO_LATE] = "EIO_LATE",
 		[FAULT_SHORT] = "SHORT",
 		[FAULT_SHORT_ENOSPC] = "SHORT_ENOSPC",
 		[FAULT_KILL_BEFORE] = "KILL_BEFORE",
@@ -248,6 +249,11 @@ static bool can_be(const struct call *c, uint32_t kind)
 		return c->type == FAULT_WRITE && c->len > 1;
 	case FAULT_SHORT_ENOSPC:
 		return c->type == FAULT_WRITE;
+	case FAULT_ENOSPC:
+	case FAULT_EROFS:
+		return c->type != FAULT_READ;
+	case FAULT_EIO_LATE:
+		return c->type & (FAULT_WRITE | FAULT_SYNC | FAULT_TRUNCATE);
 	case FAULT_EINTR:
 		return c->type & (FAULT_WRITE | FAULT_READ | FAULT_TRUNCATE | FAULT_OPEN);
 	default:
@@ -303,6 +309,7 @@ static bool is_refused(enum fault_kind kind)
 	case FAULT_KILL_BEFORE:
 		die();
 		return true;
+	case FAULT_EIO_LATE:
 	case FAULT_NONE:
 	case FAULT_SHORT:
 	case FAULT_SHORT_ENOSPC:
@@ -319,10 +326,15 @@ static bool is_half(enum fault_kind kind)
 	return kind == FAULT_SHORT || kind == FAULT_KILL_MIDDLE;
 }
 
-static void after(enum fault_kind kind)
+/* What the caller is told, if it lives. */
+static ssize_t after(enum fault_kind kind, ssize_t result)
 {
 	if (kind == FAULT_KILL_AFTER || kind == FAULT_KILL_MIDDLE)
 		die();
+	if (kind != FAULT_EIO_LATE)
+		return result;
+	errno = EIO;
+	return -1;
 }
 
 /* ---- telling the recorder ---- */
@@ -398,8 +410,7 @@ EXPORT ssize_t write(int fd, const void *data, size_t len)
 	offset = shim.record ? offset_of(fd) : 0;
 	n = real.write(fd, data, is_half(kind) ? len / 2 : len);
 	tell_data(&c, fd, offset, data, n);
-	after(kind);
-	return n;
+	return after(kind, n);
 }
 
 EXPORT ssize_t pwrite(int fd, const void *data, size_t len, off_t offset)
@@ -416,8 +427,7 @@ EXPORT ssize_t pwrite(int fd, const void *data, size_t len, off_t offset)
 		return -1;
 	n = real.pwrite(fd, data, is_half(kind) ? len / 2 : len, offset);
 	tell_data(&c, fd, (uint64_t)offset, data, n);
-	after(kind);
-	return n;
+	return after(kind, n);
 }
 
 EXPORT ssize_t pwrite64(int fd, const void *data, size_t len, off64_t offset)
@@ -479,8 +489,7 @@ EXPORT ssize_t pwritev(int fd, const struct iovec *iov, int count, off_t offset)
 	else
 		n = real.pwritev(fd, iov, count, offset);
 	tell_iov(&c, fd, (uint64_t)offset, iov, n);
-	after(kind);
-	return n;
+	return after(kind, n);
 }
 
 EXPORT ssize_t pwritev64(int fd, const struct iovec *iov, int count, off64_t offset)
@@ -508,8 +517,7 @@ EXPORT ssize_t writev(int fd, const struct iovec *iov, int count)
 	else
 		n = real.writev(fd, iov, count);
 	tell_iov(&c, fd, offset, iov, n);
-	after(kind);
-	return n;
+	return after(kind, n);
 }
 
 EXPORT int ftruncate(int fd, off_t len)
@@ -526,8 +534,7 @@ EXPORT int ftruncate(int fd, off_t len)
 	r = real.ftruncate(fd, len);
 	if (r == 0)
 		tell_fd(FAULT_EVENT_SIZE, &c, fd, (uint64_t)len);
-	after(kind);
-	return r;
+	return (int)after(kind, r);
 }
 
 EXPORT int ftruncate64(int fd, off64_t len)
@@ -547,8 +554,7 @@ EXPORT int fallocate(int fd, int mode, off_t offset, off_t len)
 	if (is_refused(kind))
 		return -1;
 	r = real.fallocate(fd, mode, offset, len);
-	after(kind);
-	return r;
+	return (int)after(kind, r);
 }
 
 EXPORT int fallocate64(int fd, int mode, off64_t offset, off64_t len)
@@ -572,8 +578,7 @@ static int sync_by(int (*sync)(int), const char *name, int fd)
 	r = sync(fd);
 	if (r == 0)
 		tell_fd(FAULT_EVENT_SYNC, &c, fd, 0);
-	after(kind);
-	return r;
+	return (int)after(kind, r);
 }
 
 EXPORT int fsync(int fd)
@@ -630,7 +635,10 @@ static int open_at(int dirfd, const char *path, int flags, mode_t mode)
 	bool is_new;
 	int fd;
 
-	call_of_path(&c, FAULT_OPEN, "open", dirfd, path);
+	call_of_path(&c,
+		     (flags & O_ACCMODE) == O_RDONLY && !(flags & O_CREAT) ? FAULT_READ
+									   : FAULT_OPEN,
+		     "open", dirfd, path);
 	if (!c.path[0])
 		return real.openat(dirfd, path, flags, mode);
 	kind = fate(&c);
@@ -645,8 +653,7 @@ static int open_at(int dirfd, const char *path, int flags, mode_t mode)
 		else if (flags & O_TRUNC)
 			tell_fd(FAULT_EVENT_SIZE, &c, fd, 0);
 	}
-	after(kind);
-	return fd;
+	return (int)after(kind, fd);
 }
 
 static mode_t mode_of(int flags, va_list more)
@@ -713,8 +720,7 @@ EXPORT int renameat2(int from, const char *path, int to, const char *name, unsig
 		tell(&(struct fault_event){ .type = FAULT_EVENT_RENAME,
 					    .path = inside(c.path),
 					    .to = inside(there.path) });
-	after(kind);
-	return r;
+	return (int)after(kind, r);
 }
 
 EXPORT int renameat(int from, const char *path, int to, const char *name)
@@ -741,8 +747,7 @@ EXPORT int unlinkat(int dirfd, const char *path, int flags)
 	if (r == 0 && c.path[0])
 		tell(&(struct fault_event){ .type = FAULT_EVENT_UNLINK,
 					    .path = inside(c.path) });
-	after(kind);
-	return r;
+	return (int)after(kind, r);
 }
 
 EXPORT int unlink(const char *path)
@@ -764,8 +769,7 @@ EXPORT int mkdirat(int dirfd, const char *path, mode_t mode)
 	if (r == 0 && c.path[0])
 		tell(&(struct fault_event){ .type = FAULT_EVENT_MKDIR,
 					    .path = inside(c.path) });
-	after(kind);
-	return r;
+	return (int)after(kind, r);
 }
 
 EXPORT int mkdir(const char *path, mode_t mode)

@@ -22,6 +22,7 @@ enum fault_kind {
 	FAULT_ENOSPC,
 	FAULT_EROFS,
 	FAULT_EINTR,	    /* where the system may say so */
+	FAULT_EIO_LATE,	    /* a write or sync that is done, and reported to have failed */
 	FAULT_SHORT,	    /* half of a write */
 	FAULT_SHORT_ENOSPC, /* half of a write, and nothing of the next: a disk that fills up */
 	FAULT_KILL_BEFORE,
@@ -35,11 +36,11 @@ enum fault_call {
 	FAULT_WRITE = 1,
 	FAULT_SYNC = 2,
 	FAULT_TRUNCATE = 4,
-	FAULT_OPEN = 8,
+	FAULT_OPEN = 8, /* to write */
 	FAULT_RENAME = 16,
 	FAULT_UNLINK = 32,
 	FAULT_MKDIR = 64,
-	FAULT_READ = 128,
+	FAULT_READ = 128, /* also opening for it */
 	FAULT_CHANGES = 127, /* all but FAULT_READ */
 	FAULT_ALL = 255,
 };
