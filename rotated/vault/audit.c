@@ -103,10 +103,11 @@ static int open_newest(struct audit *a)
 	return open_segment(a, newest, O_CREAT);
 }
 
-/* The first segment that does not exist yet. */
+/* The first segment that does not exist yet. Lines that wait for audit_sync() do not wait in a
+ * file that is not ours any more. */
 static int begin_segment(struct audit *a)
 {
-	int r = -EEXIST;
+	int r = fdatasync(a->fd) < 0 ? -errno : -EEXIST;
 
 	for (unsigned n = a->segment + 1; r == -EEXIST; n++)
 		r = open_segment(a, n, O_CREAT | O_EXCL);
@@ -338,6 +339,28 @@ int audit_append(struct audit *a, const struct audit_event *event, bool is_durab
 	a->end.seq++;
 	audit_next_key(a->end.key);
 	return 0;
+}
+
+void audit_mark(const struct audit *a, struct audit_mark *ret)
+{
+	*ret = (struct audit_mark){ a->end, a->size, a->segment };
+}
+
+int audit_sync(struct audit *a, const struct audit_mark *mark, struct report *report)
+{
+	int r;
+
+	if (a->end.seq == mark->end.seq || fdatasync(a->fd) == 0)
+		return 0;
+	r = -errno;
+	report_set(report, r, "the audit log can not be written: %s", strerror(-r));
+	report_hint(report, "make room on its disk, then try again");
+	if (a->segment == mark->segment) {
+		ignore_result(ftruncate(a->fd, mark->size)); /* what stays is of no harm */
+		a->size = mark->size;
+		a->end = mark->end;
+	}
+	return r;
 }
 
 void audit_end(const struct audit *a, struct keystore_audit *ret)

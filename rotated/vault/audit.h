@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/buf.h"
 #include "base/report.h"
@@ -57,6 +58,19 @@ DEFINE_CLEANUP(struct audit, audit_close)
  */
 must_check int audit_append(struct audit *a, const struct audit_event *event, bool is_durable,
 			    struct report *report);
+
+/* A place in the log to go back to; wipe it. */
+struct audit_mark {
+	struct keystore_audit end;
+	off_t size;
+	unsigned segment;
+};
+void audit_mark(const struct audit *a, struct audit_mark *ret);
+
+/* All lines since MARK are on the disk when it returns 0. After a failure the log is as it was
+ * at MARK, unless a segment was begun since. */
+must_check int audit_sync(struct audit *a, const struct audit_mark *mark,
+			  struct report *report);
 
 /* The end of the chain, for keystore_set_audit(). */
 void audit_end(const struct audit *a, struct keystore_audit *ret);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "rotated/vault/group.h"
 #include "rotated/vault/items.h"
 #include "rotated/vault/schedule.h"
 #include "rotated/vault/store.h"
@@ -47,13 +48,7 @@ int change_step(const struct manager *m, struct change *c,
 
 /* ---- what the audit log says of it ---- */
 
-struct entry {
-	char event[64];
-	uint32_t version;
-	bool is_worth_a_line;
-};
-
-static void name_event(struct entry *e, enum engine_kind kind, const char *word,
+static void name_event(struct change_entry *e, enum engine_kind kind, const char *word,
 		       uint32_t version)
 {
 	(void)snprintf(e->event, sizeof(e->event), "%s.%s", engine_kind_word(kind), word);
@@ -75,12 +70,12 @@ static const struct engine_version *moved_version(const struct change *c)
 }
 
 /* Asking, counting and crediting are not worth a line: they change nothing outside. */
-static void describe(const struct change *c, struct entry *ret)
+void change_describe(const struct change *c, struct change_entry *ret)
 {
 	const struct engine_version *moved = moved_version(c);
 	enum engine_kind kind = c->next.kind;
 
-	*ret = (struct entry){ 0 };
+	*ret = (struct change_entry){ 0 };
 	if (c->event) {
 		(void)snprintf(ret->event, sizeof(ret->event), "%s", c->event);
 		ret->version = c->version;
@@ -100,7 +95,7 @@ static void describe(const struct change *c, struct entry *ret)
 	}
 }
 
-static void make_request_id(char ret[static AUDIT_REQUEST_SIZE])
+void change_request_id(char ret[static AUDIT_REQUEST_SIZE])
 {
 	uint8_t id[AUDIT_REQUEST_SIZE / 2];
 
@@ -173,7 +168,7 @@ static int remove_secret(struct keystore_txn *txn, const struct change *c,
 	return r;
 }
 
-static int fill(const struct manager *m, struct keystore_txn *txn, struct change *c)
+int change_fill(const struct manager *m, struct keystore_txn *txn, struct change *c)
 {
 	int r = put_item(txn, &c->next);
 
@@ -186,43 +181,7 @@ static int fill(const struct manager *m, struct keystore_txn *txn, struct change
 	return r;
 }
 
-static int store(struct manager *m, struct change *c, uint64_t *ret_txid, struct report *report)
-{
-	struct keystore_audit end;
-	struct keystore_txn *txn;
-	int r = keystore_begin(m->keystore, &txn, report);
-
-	if (r < 0)
-		return r;
-	r = fill(m, txn, c);
-	if (r < 0) {
-		keystore_abort(txn);
-		return report_set(report, r, "%s: the change can not be sealed: %s", c->next.id,
-				  strerror(-r));
-	}
-	audit_end(m->audit, &end);
-	keystore_set_audit(txn, &end);
-	r = keystore_commit(txn, ret_txid, report);
-	sodium_memzero(&end, sizeof(end));
-	return r;
-}
-
-/* A change that the index did not take: the index is made anew, of what is stored now. */
-static int mend_index(struct manager *m, const struct change *c, struct report *report)
-{
-	int r;
-
-	log_report(LOG_LEVEL_WARNING, report);
-	c->item->engine = c->next; /* it is stored; take_over() comes to the same */
-	r = store_rebuild_index(m, report);
-	if (r < 0)
-		return r;
-	*report = (struct report){ 0 };
-	log_notice("%s: the verifier index was built anew", c->next.id);
-	return 0;
-}
-
-static int index_change(struct manager *m, const struct change *c)
+int change_index(struct manager *m, const struct change *c, const struct engine_item *was)
 {
 	const struct driver *d = c->item->driver;
 	int r = 0;
@@ -233,70 +192,7 @@ static int index_change(struct manager *m, const struct change *c)
 
 		r = index_remove_fact(m->index, &key);
 	}
-	return r == 0 && d->index ? d->index(m, &c->item->engine, &c->next) : r;
-}
-
-/* The index follows the store. When it can not, what is in it may be too much: say so. */
-static int update_index(struct manager *m, const struct change *c, uint64_t txid,
-			struct report *report)
-{
-	int r = index_change(m, c);
-
-	if (r < 0) {
-		index_abort(m->index);
-		report_set(report, r, "%s: the verifier index can not be changed: %s",
-			   c->next.id, strerror(-r));
-	} else {
-		r = index_commit(m->index, txid, report);
-	}
-	if (r < 0)
-		r = mend_index(m, c, report);
-	if (r < 0) {
-		report_hint(report, "the change is stored; restart rotated, then try again");
-		alarm_raise(m, ALARM_INDEX, report);
-		log_report(LOG_LEVEL_ERROR, report);
-	}
-	return r;
-}
-
-static int append(struct manager *m, const struct change *c, const struct entry *e,
-		  struct audit_event *event, struct report *report)
-{
-	bool is_intent = event->txid == 0 && strcmp(event->outcome, "intent") == 0;
-
-	if (!e->is_worth_a_line)
-		return 0;
-	event->wall = manager_now(m).wall;
-	event->event = e->event;
-	event->actor = c->actor ? c->actor : "rotated";
-	event->object = c->next.id;
-	event->version = e->version;
-	return audit_append(m->audit, event, is_intent, report);
-}
-
-/* What can not be begun counts as lost; schedule.c comes back to it after a while. */
-static void begin(struct manager *m, struct item *item, const struct engine_action *a)
-{
-	int r = item->driver->begin ? item->driver->begin(m, item, a) : -EOPNOTSUPP;
-
-	if (r == 0)
-		return;
-	log_warning("%s: %s can not be begun: %s", item->engine.id, engine_action_word(a->type),
-		    strerror(-r));
-	item->is_unsure = true;
-}
-
-static void take_over(struct manager *m, struct change *c)
-{
-	struct item *item = c->item;
-
-	item->engine = c->next;
-	item->indexed = item_is_disabled(m, &item->engine) ? INDEXED_DISABLED : INDEXED_ENABLED;
-	item->stored = c->next.seen;
-	item->is_stored = true;
-	alarm_clear(m, ALARM_STORE);
-	if (c->begun.type != ENGINE_ACTION_NONE)
-		begin(m, item, &c->begun);
+	return r == 0 && d->index ? d->index(m, was, &c->next) : r;
 }
 
 static void raise_store_alarm(struct manager *m, const struct report *report)
@@ -307,35 +203,12 @@ static void raise_store_alarm(struct manager *m, const struct report *report)
 
 int change_commit(struct manager *m, struct change *c, struct report *report)
 {
-	char request[AUDIT_REQUEST_SIZE];
-	struct audit_event event = { .outcome = "intent", .request = request };
-	struct report late = { 0 };
-	struct entry entry;
-	uint64_t txid;
 	int r = store_require(m, KEYSTORE_AUTH, report);
 
-	if (r < 0)
-		return r;
-	describe(c, &entry);
-	make_request_id(request);
-	r = append(m, c, &entry, &event, report);
 	if (r == 0)
-		r = store(m, c, &txid, report);
-	if (r < 0) {
-		raise_store_alarm(m, report);
-		event.outcome = "failed";
-		ignore_result(
-			append(m, c, &entry, &event, &late)); /* the intent stands alone */
-		return r;
-	}
-	r = update_index(m, c, txid, report);
-	event.outcome = r < 0 ? "index-failed" : "ok";
-	event.txid = txid;
-	take_over(m, c);
-	if (append(m, c, &entry, &event, &late) < 0) { /* it is done; the intent tells of it */
-		log_report(LOG_LEVEL_ERROR, &late);
-		raise_store_alarm(m, &late);
-	}
+		r = group_join(m, c, report);
+	if (r == 0 && !group_is_gathering(m))
+		r = group_flush(m, report);
 	return r;
 }
 
@@ -399,7 +272,7 @@ int change_note(struct manager *m, const struct audit_event *event, struct repor
 	char request[AUDIT_REQUEST_SIZE];
 	struct audit_event e = *event;
 
-	make_request_id(request);
+	change_request_id(request);
 	e.wall = manager_now(m).wall;
 	e.request = request;
 	return audit_append(m->audit, &e, true, report);

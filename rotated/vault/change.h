@@ -4,7 +4,7 @@
  * change_commit() makes them true in this order: an audit line that says what is intended, on
  * disk; one keystore transaction with the item, its secrets and the end of the audit chain; the
  * verifier index; an audit line that says how it ended. Only then does it return, and only
- * then is anything begun outside.
+ * then is anything begun outside. Several changes may go this way together: group.h.
  */
 #ifndef ROTATED_VAULT_CHANGE_H
 #define ROTATED_VAULT_CHANGE_H
@@ -32,7 +32,8 @@ struct change {
 	struct engine_action begun; /* type ENGINE_ACTION_NONE: nothing */
 	bool is_changed;
 	uint64_t wake;
-	const struct made *made;		  /* borrowed; NULL for none */
+	bool was_unsure;	 /* of the item: to be so again after a failure */
+	const struct made *made; /* borrowed; NULL for none */
 	struct change_gone gone[CHANGE_GONE_MAX]; /* filled by driver->seal() */
 	unsigned gone_count;
 
@@ -48,8 +49,30 @@ void change_init(struct change *c, struct item *item);
 must_check int change_step(const struct manager *m, struct change *c,
 			   const struct engine_observation *seen);
 
-/* Makes it true. After a failure nothing has changed, unless the report says otherwise. */
+/*
+ * Makes it true. After a failure nothing has changed, unless the report says otherwise. While a
+ * group gathers it only joins that: what it returns then is good once group_flush() says so.
+ */
 must_check int change_commit(struct manager *m, struct change *c, struct report *report);
+
+/* ---- its parts, for group.c ---- */
+
+/* What the audit log says of it. */
+struct change_entry {
+	char event[64];
+	uint32_t version;
+	bool is_worth_a_line;
+};
+void change_describe(const struct change *c, struct change_entry *ret);
+
+void change_request_id(char ret[static AUDIT_REQUEST_SIZE]);
+
+/* Puts the item and all that changes with it into TXN. */
+must_check int change_fill(const struct manager *m, struct keystore_txn *txn, struct change *c);
+
+/* Brings the index from WAS to what is stored now. */
+must_check int change_index(struct manager *m, const struct change *c,
+			    const struct engine_item *was);
 
 /* A change of records that belong to no item, with its two audit lines. */
 struct change_records {

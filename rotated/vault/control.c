@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "rotated/vault/group.h"
 #include "rotated/vault/ldap.h"
 #include "rotated/vault/peer.h"
 #include "rotated/vault/server.h"
@@ -16,16 +17,40 @@ enum { CONNECTIONS_MAX = 64, JSON_CHUNK = 60000 };
 /* A client that connects and says nothing has so long. */
 #define IDLE (60 * USEC_PER_SEC)
 
+/* The answer to a change that waits for others to be stored with it. */
+struct held {
+	struct held *next;
+	struct peer *peer;
+	enum wire_verb verb;
+	enum wire_status status;
+	struct reply reply;
+};
+
 struct session {
 	struct session *next;
 	struct control *control;
 	struct peer *peer;
+	uint64_t taken; /* the round in which it had its turn */
 };
 
 struct control {
 	struct manager *m;
 	struct server *server;
 	struct session *sessions;
+	struct held *held;
+	uint64_t round;
+	bool is_taking; /* inside take_ready() */
+};
+
+/* Changes of one item that read nothing of another's, and begin nothing before they answer.
+ * Certificate.Sign is not one of them: it looks whether any other has the key. */
+static const bool gathers[WIRE_VERB_MAX_] = {
+	[WIRE_SERVICE_DISABLE] = true,	   [WIRE_SERVICE_ENABLE] = true,
+	[WIRE_CREDENTIAL_ISSUE] = true,	   [WIRE_CREDENTIAL_ROTATE] = true,
+	[WIRE_CREDENTIAL_CONFIRM] = true,  [WIRE_CREDENTIAL_REVOKE] = true,
+	[WIRE_CERTIFICATE_ISSUE] = true,   [WIRE_CERTIFICATE_RENEW] = true,
+	[WIRE_CERTIFICATE_CONFIRM] = true, [WIRE_CERTIFICATE_REVOKE] = true,
+	[WIRE_DKIM_REVOKE] = true,
 };
 
 static handler_fn *const handlers[WIRE_VERB_MAX_] = {
@@ -262,12 +287,116 @@ static void refuse_frame(struct peer *p, int error)
 		peer_send(p, &f);
 }
 
+static void log_refusal(const struct peer *p, enum wire_verb verb, enum wire_status status,
+			const struct reply *reply)
+{
+	const struct socket_peer *who = peer_credentials(p);
+
+	if (status != WIRE_STATUS_OK)
+		log_info("%s by uid %u pid %d: %s", wire_verb_name(verb), (unsigned)who->uid,
+			 (int)who->pid, reply->report.what);
+}
+
+static void answer(struct peer *p, enum wire_verb verb, enum wire_status status,
+		   struct reply *reply)
+{
+	reply_send(p, status, reply);
+	peer_set_busy(p, false);
+	log_refusal(p, verb, status, reply);
+}
+
+/* Nothing of it is true any more. */
+static enum wire_status fail_reply(struct reply *reply, int error, const struct report *report)
+{
+	reply_release(reply);
+	*reply = (struct reply){ .report = *report };
+	return status_of(error);
+}
+
+/* Stores what was gathered, and tells everybody who waits for it. */
+static void flush(struct control *c)
+{
+	struct report report = { 0 };
+	int r = group_flush(c->m, &report);
+
+	while (c->held) {
+		struct held *h = c->held;
+
+		c->held = h->next;
+		if (r < 0)
+			h->status = fail_reply(&h->reply, r, &report);
+		answer(h->peer, h->verb, h->status, &h->reply);
+		reply_release(&h->reply);
+		free(h);
+	}
+}
+
+static bool is_touched(const struct manager *m, const struct frame *f)
+{
+	const struct frame_field *id = frame_find(f, "service");
+
+	if (!id)
+		id = frame_find(f, "domain");
+	return !id || group_has(m, (const char *)id->data, id->len);
+}
+
+/* Runs the handler; what it changes may wait for others that are ready. */
+static void handle(struct control *c, struct request *req, enum wire_verb verb)
+{
+	struct manager *m = c->m;
+	cleanup_free struct held *h = gathers[verb] ? calloc(1, sizeof(*h)) : NULL;
+	enum wire_status status;
+	uint64_t joins;
+
+	if (!h || is_touched(m, req->frame) || !group_has_room(m))
+		flush(c);
+	joins = group_joins(m);
+	(void)group_gather(m, h != NULL);
+	status = handlers[verb](req);
+	(void)group_gather(m, false);
+	if (status == CONTROL_LATER)
+		return;
+	if (!h || group_joins(m) == joins || !group_is_pending(m)) {
+		answer(req->peer, verb, status, &req->reply);
+		return;
+	}
+	*h = (struct held){ c->held, req->peer, verb, status, req->reply };
+	req->reply = (struct reply){ 0 };
+	c->held = steal_ptr(h);
+}
+
+static struct session *next_to_take(struct control *c)
+{
+	struct session *s = c->sessions;
+
+	while (s && s->taken == c->round)
+		s = s->next;
+	return s;
+}
+
+/* Everybody has one turn, those too who have only knocked. */
+static void take_ready(struct control *c)
+{
+	struct session *s;
+
+	c->is_taking = true;
+	c->round++;
+	for (unsigned i = 0; i < CONNECTIONS_MAX && server_take(c->server); i++)
+		;
+	while (group_is_pending(c->m) && (s = next_to_take(c))) {
+		s->taken = c->round;
+		peer_take(s->peer);
+	}
+	c->is_taking = false;
+	flush(c);
+}
+
 static void on_frame(struct peer *p, const struct frame *f)
 {
 	struct session *s = peer_context(p);
+	struct control *c = s->control;
 	const struct socket_peer *who = peer_credentials(p);
-	struct request req = { .m = s->control->m, .peer = p, .frame = f };
-	enum wire_status status;
+	struct request req = { .m = c->m, .peer = p, .frame = f };
 	enum wire_verb verb;
 	int r = wire_check_request(f, WIRE_CONTROL, &verb);
 
@@ -279,15 +408,26 @@ static void on_frame(struct peer *p, const struct frame *f)
 		       (int)who->pid); /* it fits */
 	req.is_dry_run = frame_flag(f, "dry_run");
 	peer_set_busy(p, true);
-	status = handlers[verb](&req);
-	if (status != CONTROL_LATER) {
-		reply_send(p, status, &req.reply);
-		peer_set_busy(p, false);
-	}
-	if (status != WIRE_STATUS_OK && status != CONTROL_LATER)
-		log_info("%s by %s: %s", wire_verb_name(verb), req.actor,
-			 req.reply.report.what);
+	handle(c, &req, verb);
 	reply_release(&req.reply);
+	if (!c->is_taking && group_is_pending(c->m))
+		take_ready(c);
+}
+
+/* What it asked for is stored with the rest; nobody is there to be told. */
+static void forget_held(struct control *c, const struct peer *p)
+{
+	for (struct held **at = &c->held; *at;) {
+		struct held *h = *at;
+
+		if (h->peer != p) {
+			at = &h->next;
+			continue;
+		}
+		*at = h->next;
+		reply_release(&h->reply);
+		free(h);
+	}
 }
 
 static void on_closed(struct peer *p)
@@ -295,6 +435,7 @@ static void on_closed(struct peer *p)
 	struct session *s = peer_context(p);
 	struct session **at = &s->control->sessions;
 
+	forget_held(s->control, p);
 	forget_waiter(s->control->m, p);
 	verb_dns_forget(p);
 	verb_upstream_forget(p);

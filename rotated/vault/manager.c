@@ -10,6 +10,7 @@
 #include "rotated/vault/control.h"
 #include "rotated/vault/door.h"
 #include "rotated/vault/facts.h"
+#include "rotated/vault/group.h"
 #include "rotated/vault/items.h"
 #include "rotated/vault/keygen.h"
 #include "rotated/vault/ldap.h"
@@ -145,6 +146,8 @@ static int set_up(struct manager *m, struct report *report)
 	if (r >= 0)
 		r = schedule_init(m);
 	if (r >= 0)
+		r = group_new(&m->group);
+	if (r >= 0)
 		r = keygen_new(m, &m->keygen);
 	if (r >= 0)
 		r = ldap_new(m, &m->ldap);
@@ -208,6 +211,7 @@ void manager_free(struct manager *m)
 	door_free(m->door);
 	keygen_free(m->keygen);
 	ldap_free(m->ldap);
+	group_free(m->group);
 	keystore_close(m->keystore);
 	schedule_release(m);
 	sd_event_unref(m->event);

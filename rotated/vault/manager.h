@@ -20,6 +20,7 @@ struct control;
 struct door;
 struct driver;
 struct facts;
+struct group;
 struct keygen;
 struct ldap;
 struct peer;
@@ -35,19 +36,20 @@ struct item {
 	const struct driver *driver;
 	struct moment stored; /* up to when the stored form has credited its waits */
 	bool is_stored;	      /* false: nothing about it is in the keystore yet */
-	bool is_unsure;	     /* what a job's end meant could not be stored: it counts as lost */
-	uint64_t wake_at;    /* CLOCK_BOOTTIME; USEC_NEVER */
+	bool is_unsure;	  /* what a job's end meant could not be stored: it counts as lost */
+	bool is_moving;	  /* schedule.c's: it may have to move */
+	uint64_t wake_at; /* CLOCK_BOOTTIME; USEC_NEVER */
 	enum item_indexed indexed;
 	struct peer *waiter; /* wants to hear that the planned key is sealed; NULL for none */
 };
 
 enum vault_alarm {
-	ALARM_CONFIG, /* the last reload was refused */
-	ALARM_INDEX,  /* the verifier index lags behind the store */
+	ALARM_CONFIG,  /* the last reload was refused */
+	ALARM_INDEX,   /* the verifier index lags behind the store */
 	ALARM_SENDERS, /* a sender has too many owners */
-	ALARM_RESEAL, /* encrypting the keystore anew does not get on */
-	ALARM_STORE,  /* the last change could not be written */
-	ALARM_UNSEAL, /* the key file did not open the keystore */
+	ALARM_RESEAL,  /* encrypting the keystore anew does not get on */
+	ALARM_STORE,   /* the last change could not be written */
+	ALARM_UNSEAL,  /* the key file did not open the keystore */
 	ALARM_MAX_
 };
 
@@ -67,6 +69,7 @@ struct manager {
 	struct item **items;	 /* by kind, then id, ascending */
 	size_t item_count;
 
+	struct group *group; /* changes that wait to be stored together */
 	struct control *control;
 	struct door *door;
 	struct worker *worker;

@@ -197,6 +197,16 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *context
 	return 0;
 }
 
+void peer_take(struct peer *p)
+{
+	p->in_callback++;
+	if (is_heard(p))
+		receive(p);
+	if (!p->is_dead)
+		update(p);
+	leave_callback(p);
+}
+
 static int on_timer(sd_event_source *source, uint64_t usec, void *context)
 {
 	(void)source;

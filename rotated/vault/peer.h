@@ -43,6 +43,9 @@ const struct socket_peer *peer_credentials(const struct peer *p);
  * connection that broke is found so by the loop. */
 void peer_send(struct peer *p, struct buf *frame);
 
+/* Takes one frame now if there is one and P is listened to. P may be gone afterwards. */
+void peer_take(struct peer *p);
+
 /* While it is set, nothing more is read from P: its request is not answered yet. */
 void peer_set_busy(struct peer *p, bool is_busy);
 

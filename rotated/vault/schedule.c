@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "rotated/vault/change.h"
 #include "rotated/vault/control.h"
+#include "rotated/vault/group.h"
 #include "rotated/vault/store.h"
 
 enum { MOVES_MAX = 64 }; /* far more than an item ever has to make at once */
@@ -64,6 +65,7 @@ static int move(struct manager *m, struct item *item)
 	int r;
 
 	change_init(&c, item);
+	c.was_unsure = was_unsure;
 	item->is_unsure = false;
 	r = change_step(m, &c, &seen);
 	if (r == -EALREADY && was_unsure)
@@ -90,12 +92,18 @@ static int move(struct manager *m, struct item *item)
 	return 1;
 }
 
+/* What could not be begun is left alone for a while. */
+static bool is_put_off(const struct manager *m, const struct item *item)
+{
+	return item->is_unsure && item->wake_at > boottime(m) && item->wake_at != USEC_NEVER;
+}
+
 static void settle(struct manager *m, struct item *item)
 {
-	if (item->is_unsure && item->wake_at > boottime(m) && item->wake_at != USEC_NEVER)
+	if (is_put_off(m, item))
 		return;
 	for (unsigned i = 0; i < MOVES_MAX; i++)
-		if (move(m, item) == 0)
+		if (move(m, item) == 0 || group_settles(m, item))
 			return;
 	log_error("%s: the item does not come to rest", item->engine.id);
 	sleep_for(m, item, TROUBLE_WAIT);
@@ -108,10 +116,66 @@ void schedule_probe(struct manager *m)
 	rearm(m);
 }
 
+void schedule_trouble(struct manager *m, struct item *item)
+{
+	item->is_moving = false;
+	sleep_for(m, item, TROUBLE_WAIT);
+	rearm(m);
+}
+
 void schedule_settle(struct manager *m, struct item *item)
 {
+	if (group_settles(m, item))
+		return;
 	settle(m, item);
 	rearm(m);
+}
+
+/* Makes what was gathered true. Items whose move failed are left alone for a while. */
+static void flush(struct manager *m)
+{
+	struct report report = { 0 };
+
+	if (group_flush(m, &report) < 0) {
+		log_error("steps that were due can not be stored");
+		log_report(LOG_LEVEL_ERROR, &report);
+	}
+}
+
+/*
+ * One move of each item that is_moving, all of them stored together, until all of them rest.
+ * Each has its say before any has its second.
+ */
+static void settle_moving(struct manager *m)
+{
+	bool is_done = false;
+
+	for (unsigned round = 0; round < MOVES_MAX && !is_done; round++) {
+		bool was_gathering = group_gather(m, true);
+
+		is_done = true;
+		for (size_t i = 0; i < m->item_count; i++) {
+			struct item *item = m->items[i];
+
+			if (!item->is_moving)
+				continue;
+			if (!group_has_room(m))
+				flush(m);
+			item->is_moving = move(m, item) > 0;
+			is_done &= !item->is_moving;
+		}
+		flush(m);
+		(void)group_gather(m, was_gathering);
+	}
+	for (size_t i = 0; i < m->item_count; i++) {
+		struct item *item = m->items[i];
+
+		if (!item->is_moving)
+			continue;
+		item->is_moving = false;
+		log_error("%s: the item does not come to rest", item->engine.id);
+		sleep_for(m, item, TROUBLE_WAIT);
+	}
 }
 
 void schedule_settle_all(struct manager *m)
@@ -119,7 +183,8 @@ void schedule_settle_all(struct manager *m)
 	if (!store_is_open(m, KEYSTORE_AUTH))
 		return;
 	for (size_t i = 0; i < m->item_count; i++)
-		settle(m, m->items[i]);
+		m->items[i]->is_moving = !is_put_off(m, m->items[i]);
+	settle_moving(m);
 	rearm(m);
 }
 
@@ -157,8 +222,9 @@ static int on_wake(sd_event_source *source, uint64_t usec, void *context)
 	if (!store_is_open(m, KEYSTORE_AUTH))
 		return 0;
 	for (size_t i = 0; i < m->item_count; i++)
-		if (m->items[i]->wake_at <= now)
-			settle(m, m->items[i]);
+		m->items[i]->is_moving =
+			m->items[i]->wake_at <= now && !is_put_off(m, m->items[i]);
+	settle_moving(m);
 	change_checkpoint(m, false);
 	if (m->probe_at && m->probe_at <= now) {
 		m->probe_at = 0;

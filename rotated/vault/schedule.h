@@ -15,6 +15,9 @@ void schedule_settle(struct manager *m, struct item *item);
 /* The same for all: the configuration, a tier or the worker has changed. */
 void schedule_settle_all(struct manager *m);
 
+/* Leaves ITEM alone for a while: something of it could not be stored or begun. */
+void schedule_trouble(struct manager *m, struct item *item);
+
 /* Tells ITEM what a job of its own led to. A secret that was made comes with it. */
 struct made;
 void schedule_observe(struct manager *m, struct item *item,

@@ -92,17 +92,23 @@ static void admit(struct server *s, int fd)
 	s->options.accepted(s->options.context, fd);
 }
 
-static int on_connect(sd_event_source *source, int fd, uint32_t events, void *context)
+bool server_take(struct server *s)
 {
-	struct server *s = context;
-	int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int conn = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	(void)source;
-	(void)events;
 	if (conn >= 0)
 		admit(s, conn);
 	else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
 		log_warning("%s socket: accept: %s", s->options.name, strerror(errno));
+	return conn >= 0;
+}
+
+static int on_connect(sd_event_source *source, int fd, uint32_t events, void *context)
+{
+	(void)source;
+	(void)fd;
+	(void)events;
+	(void)server_take(context); /* the loop comes back for the next */
 	return 0;
 }
 

@@ -27,6 +27,9 @@ struct server_options {
 must_check int server_new(const struct server_options *options, struct server **ret,
 			  struct report *report);
 
+/* Takes one more connection now: true when somebody waited. */
+bool server_take(struct server *s);
+
 /* A connection that was accepted is over: there is room for another. */
 void server_release(struct server *s);
 

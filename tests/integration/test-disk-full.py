@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import clients  # noqa: E402
 import harness  # noqa: E402
 import wire  # noqa: E402
 
@@ -101,6 +102,25 @@ def refused_on_a_full_disk(root, what, before, login, password):
                   get(root, "status")["alarms"])
 
 
+def together_on_a_full_disk(root, vault, disk):
+    """Changes that would share a transaction fail together, and leave nothing behind."""
+    services = [("Service.Disable", {"service": s}) for s in ("a", "billing", "warehouse")]
+    disk.fill()
+    answers = clients.ask_together(root, vault, services)
+    results.equal([a["status"] for a in answers], ["again"] * 3,
+                  "on a full disk each of a group is told")
+    results.check(all("room" in a["hint"] for a in answers), "and told what to do", answers)
+    enabled = {s["service"]: s["enabled"] for s in get(root, "service", "list")["services"]}
+    results.equal(set(enabled.values()), {True}, "and all of it is as it was before")
+    disk.free()
+    before = clients.txid(root)
+    answers = clients.ask_together(root, vault, services)
+    results.equal([a["status"] for a in answers], ["ok"] * 3, "with room they are done")
+    results.equal(clients.txid(root) - before, 1, "in one transaction")
+    for service in ("a", "billing", "warehouse"):
+        root.ctl("service", "enable", service)
+
+
 def has_room_alarm(root):
     return any("room" in (a["hint"] or "") or "full" in (a["hint"] or "")
                for a in get(root, "status")["alarms"])
@@ -135,6 +155,7 @@ def main():
             harness.poll("the old one to go", lambda: old not in versions(root))
             results.check(True, "what the full disk held up is done by itself")
         results.equal(verdict(root, old, password), "reject", "the old login is refused")
+        together_on_a_full_disk(root, vault, state)
         results.equal(root.ctl("audit", "verify", check=False).returncode, 0,
                       "the audit log verifies after all of it")
         results.equal(root.ctl("store", "verify", check=False).returncode, 0,
