@@ -126,6 +126,14 @@ int db_fill_up(MDB_env *env)
 	return 0;
 }
 
+bool db_must_grow(MDB_env *env, uint64_t ahead)
+{
+	MDB_envinfo info;
+
+	(void)mdb_env_info(env, &info); /* fails only for a NULL */
+	return info.me_mapsize - db_used(env) < ahead;
+}
+
 int db_grow(MDB_env *env, uint64_t ahead)
 {
 	uint64_t used = db_used(env);

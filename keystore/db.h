@@ -5,6 +5,7 @@
 #define KEYSTORE_DB_H
 
 #include <lmdb.h>
+#include <stdbool.h>
 
 #include "base/report.h"
 #include "keystore/seal.h"
@@ -45,6 +46,9 @@ must_check int db_check_room(const char *dir, uint64_t need, struct report *repo
 /* Right after opening: makes up for the end of a file that was cut short. Touching it would be
  * SIGBUS; zeros are pages that LMDB and the seals refuse. */
 must_check int db_fill_up(MDB_env *env);
+
+/* True when db_grow() would have to move it. */
+bool db_must_grow(MDB_env *env, uint64_t ahead);
 
 /* Grows the map when less than AHEAD bytes of it are left. No transaction may be open. */
 must_check int db_grow(MDB_env *env, uint64_t ahead);

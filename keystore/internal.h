@@ -19,6 +19,12 @@
 #define ANCHOR_NAME	  "anchor"
 #define STORE_NAME	  "store"
 
+/* One state of the store, whatever is changed meanwhile; in snapshot.c. */
+struct snapshot {
+	MDB_txn *txn; /* NULL: it was lost, or is closed */
+	struct snapshot *next;
+};
+
 struct keystore {
 	char dir[PATH_MAX];
 	char store_dir[PATH_MAX];
@@ -37,7 +43,8 @@ struct keystore {
 	MDB_dbi hist;
 	MDB_dbi meta_db;
 	MDB_dbi sums;
-	bool has_sums; /* false: a store of before there were any */
+	struct snapshot *snapshots; /* that are open */
+	bool has_sums;		    /* false: a store of before there were any */
 
 	/* NULL while sealed; in memory of keys_alloc() */
 	struct auth_keys *auth;
@@ -66,6 +73,12 @@ must_check int keystore_check_file(int dirfd, const char *dir, const char *name,
 must_check int keystore_check_key(enum keystore_slot_type type, const struct secret *key,
 				  struct report *report);
 
+/* snapshot.c: S is the caller's, and must be closed before the keystore is. */
+must_check int snapshot_open(struct keystore *ks, struct snapshot *s);
+void snapshot_close(struct keystore *ks, struct snapshot *s);
+/* Before the map moves, the file is replaced or keys of records are destroyed. */
+void snapshot_break_all(struct keystore *ks);
+
 /* ringfile.c */
 /* Reads the keyring, or keyring.prev when that cannot be decoded. */
 must_check int keystore_ring_load(struct keystore *ks, struct report *report);
@@ -78,6 +91,8 @@ void ring_settle(struct keystore *ks);
 /* state.c */
 must_check int state_load(struct keystore *ks, struct report *report);
 void state_forget(struct keystore *ks);
+/* META as TXN sees it. -EBADMSG. */
+must_check int state_meta_of(struct keystore *ks, MDB_txn *txn, struct meta *ret);
 /* Brings the anchor up to META. An anchor that stays behind is no danger but to the detection
  * of a rollback of that one transaction, so callers that have committed pass over a failure. */
 must_check int state_write_anchor(struct keystore *ks);

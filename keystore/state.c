@@ -8,21 +8,25 @@
 #include "base/fs.h"
 #include "keystore/internal.h"
 
-static int read_meta(struct keystore *ks, struct meta *ret)
+int state_meta_of(struct keystore *ks, MDB_txn *txn, struct meta *ret)
 {
-	cleanup_db_txn MDB_txn *txn = NULL;
 	MDB_val key = db_val(SPAN_STRING("META"));
 	MDB_val value;
-	int r;
+	int r = db_error(mdb_get(txn, ks->meta_db, &key, &value));
 
-	r = db_error(mdb_txn_begin(ks->db, NULL, MDB_RDONLY, &txn));
-	if (r == 0)
-		r = db_error(mdb_get(txn, ks->meta_db, &key, &value));
 	if (r == -ENOENT)
 		return -EBADMSG;
 	if (r < 0)
 		return r;
 	return meta_open(ks->auth->meta, ks->file.ring.store_id, db_span(&value), ret);
+}
+
+static int read_meta(struct keystore *ks, struct meta *ret)
+{
+	cleanup_db_txn MDB_txn *txn = NULL;
+	int r = db_error(mdb_txn_begin(ks->db, NULL, MDB_RDONLY, &txn));
+
+	return r < 0 ? r : state_meta_of(ks, txn, ret);
 }
 
 static int read_anchor(const struct keystore *ks, struct anchor *ret)
