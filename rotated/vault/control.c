@@ -11,6 +11,7 @@
 #include "rotated/vault/peer.h"
 #include "rotated/vault/server.h"
 #include "rotated/vault/store.h"
+#include "rotated/vault/verify.h"
 
 enum { CONNECTIONS_MAX = 64, JSON_CHUNK = 60000 };
 
@@ -439,6 +440,7 @@ static void on_closed(struct peer *p)
 	forget_waiter(s->control->m, p);
 	verb_dns_forget(p);
 	verb_upstream_forget(p);
+	verify_forget(s->control->m, p);
 	ldap_forget(s->control->m->ldap, p);
 	while (*at != s)
 		at = &(*at)->next;

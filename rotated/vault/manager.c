@@ -16,6 +16,7 @@
 #include "rotated/vault/ldap.h"
 #include "rotated/vault/schedule.h"
 #include "rotated/vault/store.h"
+#include "rotated/vault/verify.h"
 #include "rotated/vault/worker.h"
 
 struct moment manager_now(const struct manager *m)
@@ -200,6 +201,7 @@ void manager_free(struct manager *m)
 	if (m->config) {
 		bool is_whole = m->worker && m->door && m->keygen;
 
+		verify_cancel(m);
 		control_free(steal_ptr(m->control));
 		/* before the store is sealed, of which it is then not told: logins go on while
 		 * there is no vault */

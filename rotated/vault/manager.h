@@ -25,6 +25,7 @@ struct keygen;
 struct ldap;
 struct peer;
 struct reseal;
+struct verify;
 struct worker;
 
 /* What the verifier index says of an item that can be switched off. */
@@ -76,6 +77,7 @@ struct manager {
 	struct keygen *keygen;
 	struct ldap *ldap;
 	struct reseal *reseal; /* NULL: none is under way, or it waits for ISSUER */
+	struct verify *verify; /* NULL: no check is under way */
 	sd_event_source *wake;
 	uint64_t probe_at; /* when to see if the disk takes something again; 0: it does */
 	sd_event_source *clock_watch;

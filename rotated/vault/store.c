@@ -18,6 +18,7 @@
 #include "rotated/vault/ldap.h"
 #include "rotated/vault/reseal.h"
 #include "rotated/vault/schedule.h"
+#include "rotated/vault/verify.h"
 #include "rotated/vault/worker.h"
 
 bool store_is_open(const struct manager *m, enum keystore_tier tier)
@@ -191,6 +192,7 @@ void store_seal(struct manager *m, enum keystore_tier tier)
 {
 	if (!m->keystore)
 		return;
+	verify_cancel(m);
 	reseal_pause(m);
 	keygen_cancel(m->keygen);
 	refuse_waiters(m);

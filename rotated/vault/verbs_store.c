@@ -223,45 +223,7 @@ enum wire_status verb_store_seal(struct request *req)
 	return request_refuse(req, WIRE_STATUS_OK, NULL, "%s", open_tiers(m));
 }
 
-/* ---- Store.Verify, Store.Slots ---- */
-
-static void write_verdict(const struct request *req, const struct keystore_verify *v,
-			  bool is_ok, struct buf *ret)
-{
-	char id[2 * 16 + 1];
-	struct json j = JSON_INIT(ret);
-
-	json_put_object(&j, NULL);
-	json_put_bool(&j, "ok", is_ok);
-	json_put_number(&j, "records", v->records);
-	json_put_number(&j, "unreadable", v->unreadable);
-	json_put_number(&j, "tombstones", v->tombstones);
-	json_put_number(&j, "txid", v->txid);
-	json_put_string(
-		&j, "store_id",
-		sodium_bin2hex(id, sizeof(id), keystore_store_id(req->m->keystore), 16));
-	json_put_array(&j, "problems");
-	if (!is_ok) {
-		json_put_object(&j, NULL);
-		json_put_string(&j, "where", "keystore");
-		json_put_string(&j, "what", req->reply.report.what);
-		json_put_object_end(&j);
-	}
-	json_put_array_end(&j);
-	json_put_object_end(&j);
-}
-
-enum wire_status verb_store_verify(struct request *req)
-{
-	struct keystore_verify verdict = { 0 };
-	int r = request_require(req, KEYSTORE_AUTH);
-
-	if (r < 0)
-		return request_fail(req, r);
-	r = keystore_verify(req->m->keystore, &verdict, &req->reply.report);
-	write_verdict(req, &verdict, r == 0, &req->reply.json);
-	return r < 0 ? request_fail(req, r) : WIRE_STATUS_OK;
-}
+/* ---- Store.Slots ---- */
 
 static void write_slot(struct json *j, size_t index, const struct keystore_slot *slot)
 {
