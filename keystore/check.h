@@ -18,7 +18,7 @@ enum check_phase { CHECK_CUR = RECORD_CUR, CHECK_HIST = RECORD_HIST, CHECK_COPIE
 
 struct keystore_check {
 	struct keystore *ks;
-	struct snapshot snapshot;
+	struct store_view snapshot;
 	enum check_phase phase;
 	enum record_table table; /* that is being read */
 	size_t at_len;		 /* of the last key; 0: before the first */

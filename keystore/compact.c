@@ -106,7 +106,7 @@ static int open_copy(struct keystore *ks)
 		set_tables(ks, &old);
 		return r;
 	}
-	snapshot_break_all(ks); /* of the old file */
+	store_view_break_all(ks); /* of the old file */
 	mdb_env_close(old.db);
 	return 0;
 }

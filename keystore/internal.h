@@ -20,9 +20,9 @@
 #define STORE_NAME	  "store"
 
 /* One state of the store, whatever is changed meanwhile; in snapshot.c. */
-struct snapshot {
+struct store_view {
 	MDB_txn *txn; /* NULL: it was lost, or is closed */
-	struct snapshot *next;
+	struct store_view *next;
 };
 
 struct keystore {
@@ -43,8 +43,8 @@ struct keystore {
 	MDB_dbi hist;
 	MDB_dbi meta_db;
 	MDB_dbi sums;
-	struct snapshot *snapshots; /* that are open */
-	bool has_sums;		    /* false: a store of before there were any */
+	struct store_view *snapshots; /* that are open */
+	bool has_sums;		      /* false: a store of before there were any */
 
 	/* NULL while sealed; in memory of keys_alloc() */
 	struct auth_keys *auth;
@@ -74,10 +74,10 @@ must_check int keystore_check_key(enum keystore_slot_type type, const struct sec
 				  struct report *report);
 
 /* snapshot.c: S is the caller's, and must be closed before the keystore is. */
-must_check int snapshot_open(struct keystore *ks, struct snapshot *s);
-void snapshot_close(struct keystore *ks, struct snapshot *s);
+must_check int store_view_open(struct keystore *ks, struct store_view *s);
+void store_view_close(struct keystore *ks, struct store_view *s);
 /* Before the map moves, the file is replaced or keys of records are destroyed. */
-void snapshot_break_all(struct keystore *ks);
+void store_view_break_all(struct keystore *ks);
 
 /* ringfile.c */
 /* Reads the keyring, or keyring.prev when that cannot be decoded. */

@@ -137,7 +137,7 @@ void keystore_close(struct keystore *ks)
 	if (!ks)
 		return;
 	keystore_seal(ks, KEYSTORE_BOTH);
-	snapshot_break_all(ks);
+	store_view_break_all(ks);
 	if (ks->db)
 		mdb_env_close(ks->db);
 	keys_free(ks->scratch);

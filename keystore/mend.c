@@ -25,7 +25,7 @@ static int reopen(struct keystore *ks, unsigned flags)
 	ks->db = NULL;
 	r = keystore_db_open_at(ks, ks->store_dir, flags, false);
 	if (r == 0) {
-		snapshot_break_all(ks); /* they read the old one */
+		store_view_break_all(ks); /* they read the old one */
 		mdb_env_close(old.db);
 		return 0;
 	}

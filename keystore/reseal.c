@@ -330,7 +330,7 @@ static int destroy_old(struct keystore *ks, struct keystore_reseal *pass, struct
 		return r;
 	if (r == -ENOSPC && report)
 		*report = (struct report){ 0 };
-	snapshot_break_all(ks); /* their records would not open any more */
+	store_view_break_all(ks); /* their records would not open any more */
 	r = change_epochs(ks, keep_active, report);
 	if (r == 0)
 		r = ring_prove(ks, report);

@@ -5,7 +5,7 @@
  */
 #include "keystore/internal.h"
 
-int snapshot_open(struct keystore *ks, struct snapshot *s)
+int store_view_open(struct keystore *ks, struct store_view *s)
 {
 	int r = db_error(mdb_txn_begin(ks->db, NULL, MDB_RDONLY, &s->txn));
 
@@ -16,9 +16,9 @@ int snapshot_open(struct keystore *ks, struct snapshot *s)
 	return 0;
 }
 
-void snapshot_close(struct keystore *ks, struct snapshot *s)
+void store_view_close(struct keystore *ks, struct store_view *s)
 {
-	struct snapshot **at = &ks->snapshots;
+	struct store_view **at = &ks->snapshots;
 
 	if (!s->txn)
 		return;
@@ -29,8 +29,8 @@ void snapshot_close(struct keystore *ks, struct snapshot *s)
 	s->txn = NULL;
 }
 
-void snapshot_break_all(struct keystore *ks)
+void store_view_break_all(struct keystore *ks)
 {
 	while (ks->snapshots)
-		snapshot_close(ks, ks->snapshots);
+		store_view_close(ks, ks->snapshots);
 }

@@ -61,7 +61,7 @@ int keystore_begin(struct keystore *ks, struct keystore_txn **ret, struct report
 	if (r < 0)
 		return r;
 	if (db_must_grow(ks->db, MAP_AHEAD))
-		snapshot_break_all(ks);
+		store_view_break_all(ks);
 	r = db_grow(ks->db, MAP_AHEAD);
 	if (r < 0)
 		return db_report(report, r, "cannot grow", ks->store_dir);

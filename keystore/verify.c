@@ -240,7 +240,7 @@ static void finish(struct keystore_check *c)
 	check_totals(c);
 	check_state(c);
 	check_keyring(c);
-	snapshot_close(c->ks, &c->snapshot);
+	store_view_close(c->ks, &c->snapshot);
 	c->phase = CHECK_DONE;
 }
 
@@ -367,14 +367,14 @@ void keystore_check_free(struct keystore_check *c)
 {
 	if (!c)
 		return;
-	snapshot_close(c->ks, &c->snapshot);
+	store_view_close(c->ks, &c->snapshot);
 	keys_free(c->meta);
 	free(c);
 }
 
 static int begin(struct keystore_check *c, struct report *report)
 {
-	int r = snapshot_open(c->ks, &c->snapshot);
+	int r = store_view_open(c->ks, &c->snapshot);
 
 	if (r < 0)
 		return db_report(report, r, "cannot read", c->ks->store_dir);
