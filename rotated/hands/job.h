@@ -12,7 +12,7 @@
 
 #include "base/report.h"
 #include "base/text.h"
-#include "rotated/hands/child.h"
+#include "rotated/servant/child.h"
 #include "rotated/hands/dnscheck.h"
 #include "rotated/hands/hookresult.h"
 #include "rotated/hands/ldapstream.h"

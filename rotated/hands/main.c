@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* rotated-worker: the hands. See rotated-worker(8). */
 #include <limits.h>
-#include <pwd.h>
 #include <signal.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
@@ -10,6 +9,7 @@
 #include "base/log.h"
 #include "base/program.h"
 #include "rotated/hands/worker.h"
+#include "rotated/servant/uplink.h"
 
 static const char socket_path[] = "/run/rotated/worker";
 
@@ -22,14 +22,6 @@ static const char help[] =
 	"  --debug            log more\n"
 	"  --help             print this and exit\n"
 	"  --version          print the version and exit\n";
-
-/* A machine without that user has no such vault; root and our own user are allowed anyway. */
-static uid_t vault_uid(const char *user)
-{
-	const struct passwd *pw = getpwnam(user);
-
-	return pw ? pw->pw_uid : 0;
-}
 
 static int set_up_signals(sd_event *event)
 {
@@ -88,6 +80,6 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	options =
-		(struct worker_options){ .socket = path, .vault_uid = vault_uid(o.vault_user) };
+		(struct worker_options){ .socket = path, .vault_uid = uplink_user(o.vault_user) };
 	return run(&options);
 }

@@ -3,13 +3,10 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
-#include <systemd/sd-daemon.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "rotated/hands/job.h"
-#include "wire/client.h"
+#include "rotated/servant/uplink.h"
 
 enum {
 	RUNNING_MAX = 16, /* at once */
@@ -17,31 +14,18 @@ enum {
 	ANSWERS_MAX = 2 * JOBS_MAX + RUNNING_MAX * JOB_WINDOW,
 };
 
-#define BACKOFF_MIN   (50 * USEC_PER_MSEC)
-#define BACKOFF_MAX   (5 * USEC_PER_SEC)
-#define HELLO_TIMEOUT (10 * USEC_PER_SEC)
-
-/* A frame that waits to be sent, and then for the vault's reply. */
-struct answer {
-	struct answer *next;
+/* A request that the vault has not replied to yet. */
+struct asked {
+	struct asked *next;
 	enum wire_verb verb;
 	char id[JOB_ID_MAX + 1]; /* of a job that waits for the reply; else "" */
-	struct buf frame;
 };
 
 struct worker {
 	sd_event *event; /* borrowed */
-	struct worker_options options;
-
-	int fd; /* of the connection; -1 while there is none */
-	sd_event_source *io;
-	sd_event_source *timer; /* the next try; or, while `is_greeting`, the end of patience */
-	uint64_t backoff;
-	bool is_greeting;
-	bool is_away_told; /* the log knows that the vault is away */
-	struct answer *answers, **answers_end;
-	struct answer *sent, **sent_end; /* the vault replies in this order */
-	unsigned answer_count;		 /* of both */
+	struct uplink *uplink;
+	struct asked *asked, **asked_end; /* the vault replies in this order */
+	unsigned asked_count;
 	struct job_listener listener;
 
 	struct job *jobs, **jobs_end; /* in the order of arrival */
@@ -51,24 +35,18 @@ struct worker {
 
 static void start_waiting(struct worker *w);
 
-static void free_answers(struct answer *a)
+static void forget_asked(struct worker *w)
 {
-	while (a) {
-		struct answer *next = a->next;
+	struct asked *a = steal_ptr(w->asked);
 
-		buf_release(&a->frame);
+	w->asked_end = &w->asked;
+	w->asked_count = 0;
+	while (a) {
+		struct asked *next = a->next;
+
 		free(a);
 		a = next;
 	}
-}
-
-static void drop_answers(struct worker *w)
-{
-	free_answers(steal_ptr(w->answers));
-	free_answers(steal_ptr(w->sent));
-	w->answers_end = &w->answers;
-	w->sent_end = &w->sent;
-	w->answer_count = 0;
 }
 
 static void remove_job(struct worker *w, struct job *j)
@@ -99,59 +77,12 @@ static void forget_jobs(struct worker *w)
 	}
 }
 
-static int arm_timer(struct worker *w, uint64_t usec)
+static void on_lost(void *context)
 {
-	int r = sd_event_source_set_time_relative(w->timer, usec);
+	struct worker *w = context;
 
-	return r < 0 ? r : sd_event_source_set_enabled(w->timer, SD_EVENT_ONESHOT);
-}
-
-/* Half to all of the step: the daemons of a machine that boots do not knock in step. */
-static uint64_t jittered(uint64_t step)
-{
-	uint32_t random = 0;
-
-	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
-		random = 0;
-	return step / 2 + random % (step / 2 + 1);
-}
-
-static void disconnect(struct worker *w, const char *why)
-{
-	if (!w->is_away_told)
-		log_notice("the vault is away (%s); trying again until it is back", why);
-	w->is_away_told = true;
-	w->is_greeting = false;
-	sd_event_source_unref(steal_ptr(w->io));
-	closep(&w->fd);
-	w->fd = -1;
-	drop_answers(w);
+	forget_asked(w);
 	forget_jobs(w);
-	(void)sd_notify(0, "STATUS=waiting for the vault"); /* only for people to look at */
-	if (arm_timer(w, jittered(w->backoff)) < 0)
-		(void)sd_event_exit(w->event, EXIT_FAILURE); /* the supervisor starts us anew */
-	w->backoff = w->backoff * 2 < BACKOFF_MAX ? w->backoff * 2 : BACKOFF_MAX;
-}
-
-static int flush(struct worker *w)
-{
-	while (w->answers) {
-		struct answer *a = w->answers;
-		int r = wire_send(w->fd, &a->frame, 0);
-
-		if (r == -ETIMEDOUT)
-			return sd_event_source_set_io_events(w->io, EPOLLIN | EPOLLOUT);
-		if (r < 0)
-			return r;
-		w->answers = a->next;
-		if (!w->answers)
-			w->answers_end = &w->answers;
-		buf_release(&a->frame);
-		a->next = NULL;
-		*w->sent_end = a;
-		w->sent_end = &a->next;
-	}
-	return sd_event_source_set_io_events(w->io, EPOLLIN);
 }
 
 static void put_made(const struct upstream_output *o, struct buf *ret)
@@ -178,24 +109,22 @@ static int build_done(const struct job *j, bool with_output, struct buf *ret)
 	return frame_end(ret);
 }
 
-static int queue_answer(struct worker *w, enum wire_verb verb, const char *id,
-			struct buf *frame)
+/* Takes what FRAME holds. */
+static int ask(struct worker *w, enum wire_verb verb, const char *id, struct buf *frame)
 {
-	struct answer *a;
+	struct asked *a;
 
-	if (w->answer_count == ANSWERS_MAX)
+	if (w->asked_count == ANSWERS_MAX)
 		return -ENOBUFS;
 	a = calloc(1, sizeof(*a));
 	if (!a)
 		return -ENOMEM;
 	a->verb = verb;
 	(void)snprintf(a->id, sizeof(a->id), "%s", id);
-	a->frame = *frame;
-	*frame = BUF_INIT;
-	*w->answers_end = a;
-	w->answers_end = &a->next;
-	w->answer_count++;
-	return flush(w);
+	*w->asked_end = a;
+	w->asked_end = &a->next;
+	w->asked_count++;
+	return uplink_send(w->uplink, frame);
 }
 
 /* Tells the vault how J ended, and is done with it. */
@@ -204,7 +133,7 @@ static void answer_job(struct worker *w, struct job *j)
 	cleanup_buf struct buf frame = BUF_INIT;
 	int r;
 
-	if (w->fd < 0 || j->is_forgotten) {
+	if (!uplink_is_connected(w->uplink) || j->is_forgotten) {
 		remove_job(w, j);
 		return;
 	}
@@ -215,9 +144,9 @@ static void answer_job(struct worker *w, struct job *j)
 		r = build_done(j, false, &frame); /* the word matters more than the detail */
 	remove_job(w, j);
 	if (r == 0)
-		r = queue_answer(w, WIRE_WORKER_DONE, "", &frame);
+		r = ask(w, WIRE_WORKER_DONE, "", &frame);
 	if (r < 0)
-		disconnect(w, "an answer can not be sent");
+		uplink_drop(w->uplink, "an answer can not be sent");
 }
 
 static void on_ended(struct job *j, void *context)
@@ -234,7 +163,8 @@ static int on_sync(struct job *j, struct buf *frame, void *context)
 {
 	struct worker *w = context;
 
-	return w->fd < 0 ? -ENOTCONN : queue_answer(w, WIRE_WORKER_SYNC, j->id, frame);
+	return uplink_is_connected(w->uplink) ? ask(w, WIRE_WORKER_SYNC, j->id, frame)
+					      : -ENOTCONN;
 }
 
 /* Two hooks at work on one zone would undo each other's changes. */
@@ -276,7 +206,7 @@ static void start_waiting(struct worker *w)
 		if (!j->result)
 			continue;
 		answer_job(w, j);
-		if (w->fd < 0)
+		if (!uplink_is_connected(w->uplink))
 			return; /* the list is not what it was */
 	}
 }
@@ -330,22 +260,23 @@ static int take_cancel(struct worker *w, const struct frame *f)
 }
 
 /* What the next reply is for; owned by the caller. NULL when nothing was asked. */
-static struct answer *take_sent(struct worker *w)
+static struct asked *take_asked(struct worker *w)
 {
-	struct answer *a = w->sent;
+	struct asked *a = w->asked;
 
 	if (!a)
 		return NULL;
-	w->sent = a->next;
-	if (!w->sent)
-		w->sent_end = &w->sent;
-	w->answer_count--;
+	w->asked = a->next;
+	if (!w->asked)
+		w->asked_end = &w->asked;
+	w->asked_count--;
 	return a;
 }
 
+/* The vault was told; what it makes of it is its own affair. */
 static int take_reply(struct worker *w, const struct frame *f)
 {
-	cleanup_free struct answer *a = take_sent(w);
+	cleanup_free struct asked *a = take_asked(w);
 	enum wire_status status;
 	struct job *j;
 	int r = a ? wire_check_reply(f, a->verb, &status) : -EPROTO;
@@ -355,126 +286,46 @@ static int take_reply(struct worker *w, const struct frame *f)
 	j = a->id[0] ? find_job(w, a->id) : NULL;
 	if (j)
 		job_answered(j, status == WIRE_STATUS_OK);
-	if (a->verb != WIRE_WORKER_HELLO)
-		return 0; /* it was told; what it makes of it is its own affair */
-	if (status != WIRE_STATUS_OK)
-		return -EACCES;
-	w->is_greeting = false;
-	w->is_away_told = false;
-	w->backoff = BACKOFF_MIN;
-	log_notice("connected to the vault");
-	(void)sd_notify(0, "STATUS=connected to the vault"); /* only for people to look at */
-	return sd_event_source_set_enabled(w->timer, SD_EVENT_OFF);
+	return 0;
 }
 
-static int take_frame(struct worker *w, const struct buf *bytes)
+static int on_frame(void *context, const struct frame *f)
 {
+	struct worker *w = context;
 	enum wire_verb verb;
-	struct frame f;
-	int r = frame_parse(bytes->data, bytes->len, &f);
+	int r;
 
-	if (r < 0)
-		return r;
-	if (frame_find(&f, "status"))
-		return take_reply(w, &f);
-	if (w->is_greeting)
-		return -EPROTO;
-	r = wire_check_request(&f, WIRE_PUSH, &verb);
+	if (frame_find(f, "status"))
+		return take_reply(w, f);
+	r = wire_check_request(f, WIRE_PUSH, &verb);
 	if (r < 0)
 		return r;
 	if (verb == WIRE_JOB_CANCEL)
-		return take_cancel(w, &f);
-	return job_is_known(verb) ? take_job(w, &f, verb) : -EOPNOTSUPP;
-}
-
-static int on_io(sd_event_source *source, int fd, uint32_t events, void *context)
-{
-	cleanup_buf struct buf bytes = BUF_INIT;
-	struct worker *w = context;
-	int r = 0;
-
-	(void)source;
-	if (events & EPOLLOUT)
-		r = flush(w);
-	if (r >= 0 && (events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
-		r = wire_receive(fd, &bytes, 0);
-		if (r == 0)
-			r = take_frame(w, &bytes);
-		else if (r == -ETIMEDOUT)
-			r = 0;
-	}
-	if (r < 0 && w->fd >= 0) {
-		if (r != -ECONNRESET)
-			log_error("the vault's message can not be used: %s",
-				  strerrordesc_np(-r));
-		disconnect(w, strerrordesc_np(-r));
-	}
-	return 0;
-}
-
-static int greet(struct worker *w)
-{
-	cleanup_buf struct buf frame = BUF_INIT;
-	int r;
-
-	wire_begin_request(&frame, WIRE_WORKER_HELLO);
-	r = frame_end(&frame);
-	if (r < 0)
-		return r;
-	w->is_greeting = true;
-	r = arm_timer(w, HELLO_TIMEOUT);
-	return r < 0 ? r : queue_answer(w, WIRE_WORKER_HELLO, "", &frame);
-}
-
-static void try_connect(struct worker *w)
-{
-	int fd = wire_connect(w->options.socket, w->options.vault_uid, 0);
-	int r;
-
-	if (fd == -EPERM && !w->is_away_told)
-		log_error("%s belongs to somebody who is not the vault", w->options.socket);
-	if (fd < 0) {
-		disconnect(w, strerrordesc_np(-fd));
-		return;
-	}
-	w->fd = fd;
-	r = sd_event_add_io(w->event, &w->io, fd, EPOLLIN, on_io, w);
-	if (r >= 0)
-		r = greet(w);
-	if (r < 0)
-		disconnect(w, strerrordesc_np(-r));
-}
-
-static int on_timer(sd_event_source *source, uint64_t now, void *context)
-{
-	struct worker *w = context;
-
-	(void)source;
-	(void)now;
-	if (w->is_greeting)
-		disconnect(w, "it does not answer");
-	else
-		try_connect(w);
-	return 0;
+		return take_cancel(w, f);
+	return job_is_known(verb) ? take_job(w, f, verb) : -EOPNOTSUPP;
 }
 
 int worker_new(sd_event *event, const struct worker_options *options, struct worker **ret)
 {
+	static const struct uplink_ops ops = { .frame = on_frame, .lost = on_lost };
 	cleanup_worker struct worker *w = calloc(1, sizeof(*w));
+	struct uplink_options up = {
+		.event = event,
+		.path = options->socket,
+		.vault_uid = options->vault_uid,
+		.hello = WIRE_WORKER_HELLO,
+		.ops = &ops,
+		.context = w,
+	};
 	int r;
 
 	if (!w)
 		return -ENOMEM;
 	w->event = event;
-	w->options = *options;
-	w->fd = -1;
-	w->backoff = BACKOFF_MIN;
 	w->jobs_end = &w->jobs;
-	w->answers_end = &w->answers;
-	w->sent_end = &w->sent;
+	w->asked_end = &w->asked;
 	w->listener = (struct job_listener){ on_ended, on_sync, w };
-	r = sd_event_add_time_relative(event, &w->timer, CLOCK_MONOTONIC, 0, USEC_PER_MSEC,
-				       on_timer, w);
+	r = uplink_new(&up, &w->uplink);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(w);
@@ -487,9 +338,7 @@ void worker_free(struct worker *w)
 		return;
 	while (w->jobs)
 		remove_job(w, w->jobs);
-	drop_answers(w);
-	sd_event_source_unref(w->io);
-	sd_event_source_unref(w->timer);
-	closep(&w->fd);
+	forget_asked(w);
+	uplink_free(w->uplink);
 	free(w);
 }

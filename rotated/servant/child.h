@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Child processes that get nothing of ours but what they are handed. */
-#ifndef ROTATED_HANDS_CHILD_H
-#define ROTATED_HANDS_CHILD_H
+#ifndef ROTATED_SERVANT_CHILD_H
+#define ROTATED_SERVANT_CHILD_H
 
 #include "base/cleanup.h"
 
@@ -28,6 +28,11 @@ must_check int child_start(child_main *run, const void *context, int input, stru
 
 /* Sends SIGNAL to the whole group. A child that has gone already is no error. */
 void child_signal(const struct child *c, int signal);
+
+/* The same for at most CHILD_PIPE_MAX bytes that no swap is to see: they lie in a pipe, which
+ * holds as much without a reader. */
+enum { CHILD_PIPE_MAX = 4096 };
+must_check int child_input_pipe(const void *data, size_t len);
 
 /* A descriptor to read the LEN bytes at DATA from; they can not be changed through it. */
 must_check int child_input(const void *data, size_t len);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rotated/hands/child.h"
+#include "rotated/servant/child.h"
 
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -102,6 +102,21 @@ void child_signal(const struct child *c, int signal)
 	if (c->pid > 0 && kill(-c->pid, signal) < 0 && errno == ESRCH)
 		(void)kill(c->pid,
 			   signal); /* not waited for yet, so the pid is still its own */
+}
+
+int child_input_pipe(const void *data, size_t len)
+{
+	cleanup_close int in = -1, out = -1;
+	int fds[2], r;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	out = fds[0];
+	in = fds[1];
+	if (len > CHILD_PIPE_MAX)
+		return -E2BIG;
+	r = fs_write_all(in, data, len);
+	return r < 0 ? r : steal_fd(&out);
 }
 
 int child_input(const void *data, size_t len)
