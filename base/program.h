@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How each of the three daemons begins: its options, and what must hold before it touches
+ * How each of the four daemons begins: its options, and what must hold before it touches
  * anything. libc only.
  */
 #ifndef BASE_PROGRAM_H

@@ -16,6 +16,7 @@
 #include "rotated/vault/ldap.h"
 #include "rotated/vault/schedule.h"
 #include "rotated/vault/store.h"
+#include "rotated/vault/unlock.h"
 #include "rotated/vault/verify.h"
 #include "rotated/vault/worker.h"
 
@@ -133,6 +134,8 @@ static int open_sockets(struct manager *m, struct report *report)
 		r = door_new(m, &m->door, report);
 	if (r == 0)
 		r = worker_new(m, &m->worker, report);
+	if (r == 0)
+		r = unlock_new(m, &m->unlock, report);
 	return r;
 }
 
@@ -199,7 +202,7 @@ void manager_free(struct manager *m)
 		return;
 	(void)sd_notify(0, "STOPPING=1");
 	if (m->config) {
-		bool is_whole = m->worker && m->door && m->keygen;
+		bool is_whole = m->worker && m->door && m->keygen && m->unlock;
 
 		verify_cancel(m);
 		control_free(steal_ptr(m->control));
@@ -209,6 +212,7 @@ void manager_free(struct manager *m)
 		if (is_whole)
 			store_seal(m, KEYSTORE_BOTH);
 	}
+	unlock_free(m->unlock);
 	worker_free(m->worker);
 	door_free(m->door);
 	keygen_free(m->keygen);

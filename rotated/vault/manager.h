@@ -25,6 +25,7 @@ struct keygen;
 struct ldap;
 struct peer;
 struct reseal;
+struct unlock;
 struct verify;
 struct worker;
 
@@ -50,7 +51,7 @@ enum vault_alarm {
 	ALARM_SENDERS, /* a sender has too many owners */
 	ALARM_RESEAL,  /* encrypting the keystore anew does not get on */
 	ALARM_STORE,   /* the last change could not be written */
-	ALARM_UNSEAL,  /* the key file did not open the keystore */
+	ALARM_UNSEAL,  /* nothing opened the keystore without a person */
 	ALARM_MAX_
 };
 
@@ -74,6 +75,7 @@ struct manager {
 	struct control *control;
 	struct door *door;
 	struct worker *worker;
+	struct unlock *unlock;
 	struct keygen *keygen;
 	struct ldap *ldap;
 	struct reseal *reseal; /* NULL: none is under way, or it waits for ISSUER */

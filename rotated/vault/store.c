@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rotated/vault/store.h"
 
-#include <fcntl.h>
 #include <pwd.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -18,6 +17,7 @@
 #include "rotated/vault/ldap.h"
 #include "rotated/vault/reseal.h"
 #include "rotated/vault/schedule.h"
+#include "rotated/vault/unlock.h"
 #include "rotated/vault/verify.h"
 #include "rotated/vault/worker.h"
 
@@ -168,6 +168,7 @@ int store_unsealed(struct manager *m, struct report *report)
 		m->is_sealed_by_order = false;
 		door_push_keys(m);
 	}
+	unlock_stop(m);
 	alarm_clear(m, ALARM_UNSEAL);
 	alarm_clear(m, ALARM_INDEX);
 	manager_notify(m);
@@ -199,6 +200,7 @@ void store_seal(struct manager *m, enum keystore_tier tier)
 	if (tier & KEYSTORE_AUTH) {
 		worker_cancel_all(m->worker);
 		m->is_sealed_by_order = true;
+		unlock_stop(m);
 		door_push_sealed(m);
 		if (store_is_open(m, KEYSTORE_AUTH))
 			change_checkpoint(m, true);
@@ -210,23 +212,6 @@ void store_seal(struct manager *m, enum keystore_tier tier)
 }
 
 /* ---- at start ---- */
-
-static int unlock_by_key_file(struct manager *m, struct report *report)
-{
-	cleanup_buf struct buf content = BUF_INIT;
-	cleanup_secret struct secret *key = NULL;
-	const char *path = m->config->keystore.key_file;
-	int r = fs_read(AT_FDCWD, path, KEYSTORE_KEY_FILE_MAX, &content);
-
-	if (r < 0)
-		return report_set(report, r, "the key file %s can not be read: %s", path,
-				  strerror(-r));
-	key = secret_new(content.data, content.len);
-	if (!key)
-		return -ENOMEM;
-	r = keystore_unlock_key_file(m->keystore, key, report);
-	return r < 0 ? r : store_unsealed(m, report);
-}
 
 void store_start(struct manager *m)
 {
@@ -241,15 +226,5 @@ void store_start(struct manager *m)
 		log_report(LOG_LEVEL_ERROR, &report);
 		return;
 	}
-	if (!m->config->keystore.key_file[0])
-		return;
-	r = unlock_by_key_file(m, &report);
-	if (r == 0)
-		return;
-	if (!report.what[0])
-		report_set(&report, r, "the key file does not open the keystore: %s",
-			   strerror(-r));
-	report_hint(&report, "rotatectl unseal");
-	alarm_raise(m, ALARM_UNSEAL, &report);
-	log_report(LOG_LEVEL_ERROR, &report);
+	unlock_start(m);
 }

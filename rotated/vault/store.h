@@ -6,7 +6,7 @@
 
 #include "rotated/vault/manager.h"
 
-/* At start: opens what there is, and the AUTH tier by key_file= if it is set. Trouble is an
+/* At start: opens what there is, and the AUTH tier if that needs no person. Trouble is an
  * alarm, never a failure to start: somebody has to be able to ask what is wrong. */
 void store_start(struct manager *m);
 

@@ -283,6 +283,9 @@ class Root:
     def start_worker(self):
         return self.start("rotated-worker")
 
+    def start_porter(self):
+        return self.start("rotated-unlock")
+
     def ctl(self, *args, stdin="", check=True, patience=PATIENCE):
         """Runs rotatectl; returns the CompletedProcess, or Failure if it did not exit with 0."""
         done = subprocess.run(

@@ -92,9 +92,12 @@ class Sync:
 class FakeVault:
     """The vault's end of the worker's socket, under ROOT."""
 
+    SOCKET = "run/rotated/worker"
+    HELLO = b"Worker.Hello"
+
     def __init__(self, root, uid=None):
         """With UID, which root alone may give, the socket is that user's."""
-        self.path = os.path.join(root, "run/rotated/worker")
+        self.path = os.path.join(root, self.SOCKET)
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.listener.bind(self.path)
@@ -115,8 +118,8 @@ class FakeVault:
         self.worker, _ = self.listener.accept()
         self.worker.settimeout(PATIENCE)
         hello = unpack(self.worker.recv(FRAME_MAX))
-        if hello.get("verb") != b"Worker.Hello":
-            raise Failure(f"the worker began with {hello}")
+        if hello.get("verb") != self.HELLO:
+            raise Failure(f"it began with {hello}")
         self.send([("status", "ok")])
 
     def send(self, fields):
@@ -206,6 +209,43 @@ class FakeVault:
 
     def ask(self, *args, **more):
         return self.wait(self.dns(*args, **more))
+
+
+class FakeUnlockVault(FakeVault):
+    """The vault's end of the porter's socket, under ROOT."""
+
+    SOCKET = "run/rotated/unlock"
+    HELLO = b"Unlock.Hello"
+
+    def _ask(self, verb, timeout, fields):
+        self.count += 1
+        self.send([("verb", verb), ("id", self.count), ("timeout", timeout), *fields])
+        return self.count
+
+    def exec(self, program, blob=b"blob", timeout=30):
+        return self._ask("Unlock.Open", timeout, [("kind", "exec"), ("program", program), ("blob", blob)])
+
+    def credential(self, name, blob, timeout=30):
+        return self._ask("Unlock.Open", timeout, [("kind", "credential"), ("name", name), ("blob", blob)])
+
+    def seal(self, name, secret, timeout=30):
+        return self._ask("Unlock.Seal", timeout, [("name", name), ("secret", secret)])
+
+    def receive(self):
+        frame = self.worker.recv(FRAME_MAX)
+        if not frame:
+            raise Failure("the porter is gone")
+        fields = unpack(frame)
+        if fields.pop("verb") != b"Unlock.Done":
+            raise Failure(f"the porter said {fields}")
+        self.done[int(fields["id"])] = fields
+        self.send([("status", "ok")])
+
+    def answer(self, question):
+        """(result, the key or credential, message) of QUESTION"""
+        fields = self.wait(question)
+        text = fields.get("message", b"").decode() + " / " + fields.get("hint", b"").decode()
+        return fields["result"].decode(), fields.get("secret", fields.get("blob")), text
 
 
 def change(op, name, value=None, ttl=300):
