@@ -96,6 +96,8 @@ must_check int state_meta_of(struct keystore *ks, MDB_txn *txn, struct meta *ret
 /* Brings the anchor up to META. An anchor that stays behind is no danger but to the detection
  * of a rollback of that one transaction, so callers that have committed pass over a failure. */
 must_check int state_write_anchor(struct keystore *ks);
+/* The whole file, durably, with the newest slot alone; makes it if it is lost. */
+must_check int state_replace_anchor(struct keystore *ks);
 /* 0, or -ENOKEY, -ESTALE, with the report filled. */
 must_check int state_may_change(const struct keystore *ks, struct report *report);
 

@@ -18,6 +18,8 @@
 
 enum { DIR_MODE = 0711, STORE_MODE = 0700, FILE_MODE = 0600 };
 
+#define STILLBORN_MAX (64 * 1024) /* bytes */
+
 static int check_owner(const struct stat *st, const char *path, struct report *report)
 {
 	if (st->st_uid == geteuid())
@@ -243,13 +245,14 @@ int keystore_open(const char *dir, const struct keystore_env *env, struct keysto
 
 /* ---- making ---- */
 
-/* LMDB's two first pages alone, or a part of them: nothing was ever committed. */
+/* Whether the store is no larger than creation makes it before there is an anchor. */
 static bool is_stillborn(const struct keystore *ks)
 {
 	struct stat st;
 
-	return fstatat(ks->dirfd, STORE_NAME "/data.mdb", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       st.st_size <= 2 * sysconf(_SC_PAGESIZE);
+	return faccessat(ks->dirfd, ANCHOR_NAME, F_OK, 0) < 0 &&
+	       fstatat(ks->dirfd, STORE_NAME "/data.mdb", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_size <= STILLBORN_MAX;
 }
 
 static int count_leftover(struct keystore *ks, size_t *ret, struct report *report)
@@ -269,22 +272,32 @@ static int count_leftover(struct keystore *ks, size_t *ret, struct report *repor
 		r = db_error(mdb_stat(txn, ks->hist, &graves));
 	if (r < 0)
 		return db_report(report, r, "cannot read", ks->store_dir);
-	mdb_txn_abort(steal_ptr(txn));
-	mdb_env_close(steal_ptr(ks->db));
 	*ret = stat.ms_entries + graves.ms_entries;
 	return 0;
+}
+
+/* First of all, so that an anchor is a sign of a store that was whole. */
+static int drop_anchor(struct keystore *ks, struct report *report)
+{
+	if (unlinkat(ks->dirfd, ANCHOR_NAME, 0) < 0)
+		return errno == ENOENT ? 0 : db_report(report, -errno, "cannot clear", ks->dir);
+	return fsync(ks->dirfd) < 0 ? db_report(report, -errno, "cannot sync", ks->dir) : 0;
 }
 
 /* A store without records and without a keyring is what an interrupted creation leaves. */
 static int clear_leftover(struct keystore *ks, struct report *report)
 {
 	size_t entries = 0;
-	int r = 0;
+	int r;
 
 	if (faccessat(ks->dirfd, STORE_NAME "/data.mdb", F_OK, 0) < 0)
-		return 0;
-	if (!is_stillborn(ks))
-		r = count_leftover(ks, &entries, report);
+		return drop_anchor(ks, report);
+	r = count_leftover(ks, &entries, report);
+	if (ks->db)
+		mdb_env_close(steal_ptr(ks->db));
+	/* a power cut in the first commit leaves pages of which not all are there */
+	if (r == -EBADMSG && is_stillborn(ks))
+		r = 0;
 	if (r < 0)
 		return r;
 	if (entries) {
@@ -293,6 +306,9 @@ static int clear_leftover(struct keystore *ks, struct report *report)
 		report_hint(report, "put back %s/keyring, or move %s away", ks->dir, ks->dir);
 		return -EEXIST;
 	}
+	r = drop_anchor(ks, report);
+	if (r < 0)
+		return r;
 	if (unlinkat(ks->dirfd, STORE_NAME "/data.mdb", 0) < 0 ||
 	    (unlinkat(ks->dirfd, STORE_NAME "/lock.mdb", 0) < 0 && errno != ENOENT))
 		return db_report(report, -errno, "cannot clear", ks->store_dir);
@@ -418,7 +434,8 @@ static int write_files(struct keystore *ks, struct report *report)
 	r = txn_commit_empty(ks, report);
 	if (r < 0)
 		return r;
-	r = state_write_anchor(ks);
+	/* an empty one after a power cut would be taken for one that was lost */
+	r = state_replace_anchor(ks);
 	if (r == 0)
 		r = keyring_encode(&ks->file.ring, ks->auth, ks->issuer, &ks->rng, &file);
 	if (r == 0)

@@ -19,9 +19,11 @@ static bool is_given_up(const struct keystore *ks)
 /* Puts an environment opened with FLAGS in the place of the one that KS has. */
 static int reopen(struct keystore *ks, unsigned flags)
 {
-	const struct keystore old = *ks; /* no key is in it, only where they are */
+	struct keystore old;
 	int r;
 
+	store_view_break_all(ks);
+	old = *ks; /* no key is in it, only where they are */
 	ks->db = NULL;
 	r = keystore_db_open_at(ks, ks->store_dir, flags, false);
 	if (r == 0) {

@@ -160,7 +160,7 @@ int state_write_anchor(struct keystore *ks)
 }
 
 /* Both slots, so that none of them is newer than the store; makes the file if it is lost. */
-static int rewrite_anchor(struct keystore *ks)
+int state_replace_anchor(struct keystore *ks)
 {
 	uint8_t file[ANCHOR_LEN] = { 0 };
 
@@ -259,7 +259,7 @@ int keystore_accept(struct keystore *ks, struct report *report)
 
 	if (!ks->auth)
 		return report_set(report, -ENOKEY, "the keystore is sealed");
-	r = rewrite_anchor(ks);
+	r = state_replace_anchor(ks);
 	if (r < 0)
 		return db_report(report, r, "cannot write the anchor in", ks->dir);
 	ks->health = KEYSTORE_HEALTHY;

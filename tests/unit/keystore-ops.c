@@ -366,27 +366,27 @@ static char *list_shape(struct keystore *ks)
 	return join(&l);
 }
 
-struct snapshot world_snapshot(struct world *w)
+struct picture world_picture(struct world *w)
 {
 	struct report report = { 0 };
 	struct keystore_verify totals;
 	int r = 0;
 
 	if (!w->ks)
-		return (struct snapshot){ strdup("none"), strdup("none") };
+		return (struct picture){ strdup("none"), strdup("none") };
 	if (keystore_health(w->ks, NULL) == KEYSTORE_HEALTHY)
 		r = keystore_verify(w->ks, &totals, &report);
 	if (r < 0)
 		fixture_fail(&report);
 	assert_int_equal(r, 0);
-	return (struct snapshot){ list_records(w->ks), list_shape(w->ks) };
+	return (struct picture){ list_records(w->ks), list_shape(w->ks) };
 }
 
-struct snapshot dir_snapshot(struct fixture *f, const char *dir)
+struct picture dir_picture(struct fixture *f, const char *dir)
 {
 	struct world w = { .f = f };
 	struct report report = { 0 };
-	struct snapshot s;
+	struct picture s;
 	int r;
 
 	(void)snprintf(w.dir, sizeof(w.dir), "%s", dir);
@@ -394,31 +394,31 @@ struct snapshot dir_snapshot(struct fixture *f, const char *dir)
 	if (r < 0 && r != -ENOENT)
 		fixture_fail(&report);
 	assert_true(r == 0 || r == -ENOENT);
-	s = world_snapshot(&w);
+	s = world_picture(&w);
 	world_close(&w);
 	return s;
 }
 
-void snapshot_release(struct snapshot *s)
+void picture_release(struct picture *s)
 {
 	free(s->records);
 	free(s->shape);
-	*s = (struct snapshot){ 0 };
+	*s = (struct picture){ 0 };
 }
 
-bool snapshot_equal(const struct snapshot *a, const struct snapshot *b)
+bool picture_equal(const struct picture *a, const struct picture *b)
 {
 	return strcmp(a->records, b->records) == 0 && strcmp(a->shape, b->shape) == 0;
 }
 
-bool snapshot_is_one_of(const struct snapshot *s, const struct snapshot *before,
-			const struct snapshot *after, const struct op *op)
+bool picture_is_one_of(const struct picture *s, const struct picture *before,
+		       const struct picture *after, const struct op *op)
 {
 	if (op->flags & OP_STEPS)
 		return strcmp(s->records, before->records) == 0 &&
 		       (strcmp(s->shape, before->shape) == 0 ||
 			strcmp(s->shape, after->shape) == 0);
-	return snapshot_equal(s, before) || snapshot_equal(s, after);
+	return picture_equal(s, before) || picture_equal(s, after);
 }
 
 /* ---- the operations ---- */

@@ -55,19 +55,19 @@ void copy_tree(const char *from, const char *to);
 void remove_tree(const char *dir);
 
 /* Two texts, to be freed. */
-struct snapshot {
+struct picture {
 	char *records; /* and tombstones, and the end of the audit log */
 	char *shape;   /* slots, and whether a reseal is under way */
 };
 
 /* Of what is open in W, which verifies; "none" for a world without keystore. */
-struct snapshot world_snapshot(struct world *w);
+struct picture world_picture(struct world *w);
 /* The same, opened for it and closed. */
-struct snapshot dir_snapshot(struct fixture *f, const char *dir);
-void snapshot_release(struct snapshot *s);
-bool snapshot_equal(const struct snapshot *a, const struct snapshot *b);
+struct picture dir_picture(struct fixture *f, const char *dir);
+void picture_release(struct picture *s);
+bool picture_equal(const struct picture *a, const struct picture *b);
 /* As far as OP promises it: those that work in steps may stop between the two shapes. */
-bool snapshot_is_one_of(const struct snapshot *s, const struct snapshot *before,
-			const struct snapshot *after, const struct op *op);
+bool picture_is_one_of(const struct picture *s, const struct picture *before,
+		       const struct picture *after, const struct op *op);
 
 #endif

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* SIGKILL at any moment: what was reported committed is there, and the whole verifies. */
-#include "tests/unit/keystore-fixture.h"
+/* SIGKILL at any moment: what was reported committed is there, and the whole verifies. Once at
+ * every call to the disk that an operation makes, and many times wherever it hits. */
+#include "tests/unit/keystore-ops.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "keystore/index.h"
+#include "tests/unit/faultshim.h"
 
 enum { KILLS = 40 };
 
@@ -190,6 +193,112 @@ static void an_index_is_whole_wherever_its_writer_dies(void **state)
 	}
 }
 
+/* ---- at every call ---- */
+
+struct bench {
+	struct world w;
+	const struct op *op;
+	char template[PATH_MAX];
+	struct picture before;
+	struct picture after;
+};
+
+static void complain(const struct bench *b, const char *what)
+{
+	print_error("%s, %s at call %llu (%s): %s\n", b->op->name,
+		    fault_kind_name(fault_last()->kind), (unsigned long long)fault_last()->nth,
+		    fault_last()->what, what);
+	fail();
+}
+
+static void begin(struct bench *b, struct fixture *f, const struct op *op)
+{
+	char watched[PATH_MAX];
+
+	*b = (struct bench){ .w = { .f = f }, .op = op };
+	fixture_path(f, "template", b->template);
+	fixture_path(f, "watched", watched);
+	(void)mkdir(watched, 0711);
+	fault_below(watched);
+	remove_tree(b->template);
+	(void)snprintf(b->w.dir, sizeof(b->w.dir), "%s", b->template);
+	world_prepare(&b->w, op);
+	fixture_path(f, "watched/keystore", b->w.dir);
+	copy_tree(b->template, b->w.dir); /* opening it changes it */
+	b->before = dir_picture(f, b->w.dir);
+	world_take(&b->w, b->template, op);
+	assert_true(op->run(&b->w, NULL) >= 0);
+	world_close(&b->w);
+	b->after = dir_picture(f, b->w.dir);
+}
+
+static int run_in_child(struct bench *b, enum fault_kind kind, uint64_t nth)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		world_take(&b->w, b->template, b->op);
+		fault_arm(kind, FAULT_ALL, nth);
+		_exit(b->op->run(&b->w, NULL) < 0 ? 1 : 0);
+	}
+	assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+	fault_disarm();
+	return status;
+}
+
+/* Whoever comes next finds all or nothing, and brings it to its end. */
+static void check_heir(struct bench *b)
+{
+	struct picture found = dir_picture(b->w.f, b->w.dir);
+	bool is_done = picture_equal(&found, &b->after);
+
+	if (!picture_is_one_of(&found, &b->before, &b->after, b->op))
+		complain(b, "half of it was done");
+	picture_release(&found);
+	if (is_done)
+		return;
+	b->w.pass = (struct keystore_reseal){ 0 };
+	if (!(b->op->flags & (OP_OPENS | OP_MAKES)) && world_open(&b->w, NULL) < 0)
+		complain(b, "it does not open");
+	if (b->op->run(&b->w, NULL) < 0)
+		complain(b, "it cannot be done again");
+	world_close(&b->w);
+	found = dir_picture(b->w.f, b->w.dir);
+	if (!picture_equal(&found, &b->after))
+		complain(b, "done again, it is not what it should be");
+	picture_release(&found);
+}
+
+static void every_operation_can_be_killed_at_every_call(void **state)
+{
+	static const enum fault_kind kinds[] = { FAULT_KILL_BEFORE, FAULT_KILL_MIDDLE,
+						 FAULT_KILL_AFTER };
+	unsigned kills = 0;
+
+	for (size_t i = 0; i < op_count; i++) {
+		struct bench b;
+
+		begin(&b, *state, &ops[i]);
+		for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+			for (uint64_t nth = 1;; nth++) {
+				int status = run_in_child(&b, kinds[k], nth);
+
+				if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+					break;
+				if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+					complain(&b, "it ended in another way");
+				check_heir(&b);
+				kills++;
+			}
+		}
+		picture_release(&b.before);
+		picture_release(&b.after);
+	}
+	print_message("# %u kills\n", kills);
+	assert_true(kills > op_count);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -197,6 +306,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(nothing_reported_committed_is_lost_to_sigkill),
 		TEST(an_index_is_whole_wherever_its_writer_dies),
+		TEST(every_operation_can_be_killed_at_every_call),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

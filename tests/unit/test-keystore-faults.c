@@ -24,8 +24,8 @@ struct bench {
 	char template[PATH_MAX];
 	char crashed[PATH_MAX];
 	const struct op *op;
-	struct snapshot before;
-	struct snapshot after;
+	struct picture before;
+	struct picture after;
 	char label[128];
 	unsigned faults;
 };
@@ -47,16 +47,16 @@ static void complain(const struct bench *b, const char *what)
 		}                                                                              \
 	} while (0)
 
-static void must_be(struct bench *b, struct snapshot got, const struct snapshot *wanted,
+static void must_be(struct bench *b, struct picture got, const struct picture *wanted,
 		    const char *when)
 {
-	if (!snapshot_equal(&got, wanted)) {
+	if (!picture_equal(&got, wanted)) {
 		complain(b, when);
 		print_error("got:\n%s%swanted:\n%s%s", got.shape, got.records, wanted->shape,
 			    wanted->records);
 		fail();
 	}
-	snapshot_release(&got);
+	picture_release(&got);
 }
 
 /* ---- the check of one fault ---- */
@@ -78,15 +78,15 @@ static void check_text(struct bench *b, const struct report *report, int r)
 /* What a process that starts now would find. */
 static void check_disk(struct bench *b, bool is_done)
 {
-	struct snapshot found;
+	struct picture found;
 
 	copy_tree(b->w.dir, b->crashed);
-	found = dir_snapshot(b->f, b->crashed);
+	found = dir_picture(b->f, b->crashed);
 	if (is_done)
-		MUST(b, snapshot_equal(&found, &b->after));
+		MUST(b, picture_equal(&found, &b->after));
 	else
-		MUST(b, snapshot_is_one_of(&found, &b->before, &b->after, b->op));
-	snapshot_release(&found);
+		MUST(b, picture_is_one_of(&found, &b->before, &b->after, b->op));
+	picture_release(&found);
 }
 
 static int commit_probe(struct world *w, const char *body, struct report *report)
@@ -135,9 +135,9 @@ static void check_goes_on(struct bench *b)
 static void check_done(struct bench *b)
 {
 	if (!(b->op->flags & OP_MAKES))
-		must_be(b, world_snapshot(&b->w), &b->after, "done, and the handle has it not");
+		must_be(b, world_picture(&b->w), &b->after, "done, and the handle has it not");
 	world_close(&b->w);
-	must_be(b, dir_snapshot(b->f, b->w.dir), &b->after, "done, and the disk has it not");
+	must_be(b, dir_picture(b->f, b->w.dir), &b->after, "done, and the disk has it not");
 	MUST(b, world_open(&b->w, NULL) == 0);
 	check_goes_on(b);
 }
@@ -145,15 +145,15 @@ static void check_done(struct bench *b)
 static void check_failed(struct bench *b, const struct report *report, int r)
 {
 	struct report again = { 0 };
-	struct snapshot now = world_snapshot(&b->w);
+	struct picture now = world_picture(&b->w);
 
 	check_text(b, report, r);
 	MUST(b, !(b->op->flags & (OP_OPENS | OP_MAKES)) || !b->w.ks);
 	MUST(b, b->op->flags & (OP_OPENS | OP_MAKES) ||
 			(b->op->flags & OP_STEPS
-				 ? snapshot_is_one_of(&now, &b->before, &b->after, b->op)
-				 : snapshot_equal(&now, &b->before)));
-	snapshot_release(&now);
+				 ? picture_is_one_of(&now, &b->before, &b->after, b->op)
+				 : picture_equal(&now, &b->before)));
+	picture_release(&now);
 	check_disk(b, false);
 	r = b->op->run(&b->w, &again);
 	/* not even what was made could be taken away: it is whole, and says that it is there */
@@ -218,18 +218,18 @@ static void bench_begin(struct bench *b, struct fixture *f, const struct op *op)
 	world_prepare(&b->w, op);
 	fixture_path(f, "watched/keystore", b->w.dir);
 	copy_tree(b->template, b->crashed); /* opening it changes it */
-	b->before = dir_snapshot(f, b->crashed);
+	b->before = dir_picture(f, b->crashed);
 	world_take(&b->w, b->template, op);
 	assert_true(op->run(&b->w, NULL) >= 0);
 	world_close(&b->w);
-	b->after = dir_snapshot(f, b->w.dir);
+	b->after = dir_picture(f, b->w.dir);
 }
 
 static void bench_end(struct bench *b)
 {
 	world_close(&b->w);
-	snapshot_release(&b->before);
-	snapshot_release(&b->after);
+	picture_release(&b->before);
+	picture_release(&b->after);
 }
 
 static void try_all(struct bench *b)
