@@ -81,6 +81,10 @@ static int read_unseal_secret(struct cli *c, const char **ret_field, struct secr
 		return passphrase_read_file(c, c->option[CLI_OPTION_KEY_FILE], KEY_FILE_MAX,
 					    ret);
 	}
+	if (cli_has(c, CLI_OPTION_SHARE)) {
+		*ret_field = "share";
+		return passphrase_read(c, "share", false, ret);
+	}
 	if (cli_has(c, CLI_OPTION_RECOVERY)) {
 		*ret_field = "recovery_key";
 		return passphrase_read(c, "recovery key", false, ret);

@@ -157,7 +157,7 @@ static int refuse_word(const char *noun, const char *word, struct report *r)
 	unsigned n = candidates(noun, names);
 	const char *near = suggest_nearest(word, names, n);
 
-	for (unsigned i = 0; i < n; i++) /* "slot" of "slot list" */
+	for (unsigned i = n; i-- > 0;) /* "slot" of "slot list", the first of its verbs */
 		if (strncmp(names[i], word, strlen(word)) == 0 && names[i][strlen(word)] == ' ')
 			near = names[i];
 
@@ -207,6 +207,25 @@ static bool is_login(const char *s)
 	return text_to_login(s, service, &version) == 0;
 }
 
+static bool is_slot_kind(const char *s)
+{
+	static const char *const kinds[] = { "passphrase", "key-file", "recovery",
+					     "credential", "exec",     "quorum" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (strcmp(s, kinds[i]) == 0)
+			return true;
+	return false;
+}
+
+/* the first digits of an id, or a kind */
+static bool is_slot(const char *s)
+{
+	size_t len = strspn(s, "0123456789abcdef");
+
+	return is_slot_kind(s) || (len > 0 && len <= 32 && !s[len]);
+}
+
 /* billing.7, billing, or a serial number */
 static bool is_certificate(const char *s)
 {
@@ -229,6 +248,9 @@ static const struct operand {
 	{ "UPSTREAM", text_is_service_id,
 	  "the id of an upstream like ses: a-z, 0-9 and hyphens" },
 	{ "NAME", is_login, "the name of a version like ses.7" },
+	{ "KIND", is_slot_kind,
+	  "a kind of slot: passphrase, key-file, recovery, credential, exec or quorum" },
+	{ "SLOT", is_slot, "a slot: the first digits of its id, or its kind" },
 	{ "HELD", text_is_label, "the name of what is held, from ldap status" },
 	{ "SELECTOR", text_is_label, "a selector like r20261123" },
 };

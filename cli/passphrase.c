@@ -39,8 +39,9 @@ static int read_line(int fd, struct buf *line)
 	}
 }
 
-/* The line that FD gives; a carriage return before its end is dropped. */
-static int take_line(struct cli *c, int fd, const char *from, struct secret **ret)
+/* The line that FD gives; a carriage return before its end is dropped. Of an empty one *ret
+ * stays NULL. */
+static int take_any_line(struct cli *c, int fd, const char *from, struct secret **ret)
 {
 	cleanup_buf struct buf line = BUF_INIT_MAX(PASSPHRASE_MAX);
 	int r = read_line(fd, &line);
@@ -52,11 +53,18 @@ static int take_line(struct cli *c, int fd, const char *from, struct secret **re
 	if (line.len > 0 && line.data[line.len - 1] == '\r')
 		line.len--;
 	if (line.len == 0)
-		return fail(c, CLI_USAGE, from, "it is empty");
+		return CLI_DONE;
 	if (memchr(line.data, 0, line.len))
 		return fail(c, CLI_USAGE, from, "it holds a NUL byte");
 	*ret = secret_new(line.data, line.len);
 	return *ret ? CLI_DONE : fail(c, CLI_REFUSED, from, strerror(ENOMEM));
+}
+
+static int take_line(struct cli *c, int fd, const char *from, struct secret **ret)
+{
+	int r = take_any_line(c, fd, from, ret);
+
+	return r == CLI_DONE && !*ret ? fail(c, CLI_USAGE, from, "it is empty") : r;
 }
 
 /* Waits for a typed line or for one of HELD, which are blocked and stay pending. */
@@ -74,18 +82,21 @@ static int wait_for_line(int fd, const sigset_t *held)
 	return polled[1].revents ? -EINTR : 0;
 }
 
-static int take_typed_line(struct cli *c, const sigset_t *held, struct secret **ret)
+static int take_typed_line(struct cli *c, const sigset_t *held, bool is_optional,
+			   struct secret **ret)
 {
 	int r = wait_for_line(c->in, held);
 
 	if (r < 0)
 		return fail(c, CLI_REFUSED, "the passphrase",
 			    r == -EINTR ? "interrupted" : strerror(-r));
-	return take_line(c, c->in, "the passphrase", ret);
+	return is_optional ? take_any_line(c, c->in, "the passphrase", ret)
+			   : take_line(c, c->in, "the passphrase", ret);
 }
 
 /* A signal that would end or stop us takes effect only when the echo is back on. */
-static int ask_terminal(struct cli *c, const char *prompt, struct secret **ret)
+static int ask_terminal(struct cli *c, const char *prompt, bool is_optional,
+			struct secret **ret)
 {
 	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
 	struct termios before;
@@ -109,7 +120,7 @@ static int ask_terminal(struct cli *c, const char *prompt, struct secret **ret)
 	} else {
 		(void)fprintf(c->err, "%s: ", prompt);
 		(void)fflush(c->err);
-		r = take_typed_line(c, &held, ret);
+		r = take_typed_line(c, &held, is_optional, ret);
 	}
 	(void)tcsetattr(c->in, TCSAFLUSH, &before);
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
@@ -120,10 +131,10 @@ static int ask_twice(struct cli *c, const char *prompt, struct secret **ret)
 {
 	cleanup_secret struct secret *first = NULL;
 	cleanup_secret struct secret *second = NULL;
-	int r = ask_terminal(c, prompt, &first);
+	int r = ask_terminal(c, prompt, false, &first);
 
 	if (r == CLI_DONE)
-		r = ask_terminal(c, "the same again", &second);
+		r = ask_terminal(c, "the same again", false, &second);
 	if (r != CLI_DONE)
 		return r;
 	if (!secret_equal(first, second))
@@ -158,7 +169,14 @@ int passphrase_read(struct cli *c, const char *prompt, bool twice, struct secret
 		return read_from_file(c, c->option[CLI_OPTION_PASSPHRASE_FILE], ret);
 	if (!isatty(c->in))
 		return take_line(c, c->in, "the passphrase on standard input", ret);
-	return twice ? ask_twice(c, prompt, ret) : ask_terminal(c, prompt, ret);
+	return twice ? ask_twice(c, prompt, ret) : ask_terminal(c, prompt, false, ret);
+}
+
+int passphrase_read_optional(struct cli *c, const char *prompt, struct secret **ret)
+{
+	if (!isatty(c->in))
+		return take_any_line(c, c->in, "standard input", ret);
+	return ask_terminal(c, prompt, true, ret);
 }
 
 int passphrase_read_file(struct cli *c, const char *path, size_t size, struct secret **ret)

@@ -16,6 +16,9 @@ enum { PASSPHRASE_MAX = 1024 };
 must_check int passphrase_read(struct cli *c, const char *prompt, bool twice,
 			       struct secret **ret);
 
+/* One line from standard input, as above; an empty one, or its end, gives a *ret of NULL. */
+must_check int passphrase_read_optional(struct cli *c, const char *prompt, struct secret **ret);
+
 /* The whole of the file PATH, at most SIZE bytes. As above. */
 must_check int passphrase_read_file(struct cli *c, const char *path, size_t size,
 				    struct secret **ret);

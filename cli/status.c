@@ -35,6 +35,17 @@ static void show_reseal(FILE *out, const json_t *reseal)
 	(void)fputs(print_has(reseal, "waits") ? "; WAITS: rotatectl unseal\n" : "\n", out);
 }
 
+/* Not whose: that is between those who hold them. */
+static void show_shares(FILE *out, const json_t *shares)
+{
+	char cell[PRINT_CELL_SIZE];
+
+	(void)fprintf(out, "shares    %s of ", print_cell(shares, "entered", cell));
+	(void)fprintf(out, "%s entered", print_cell(shares, "needed", cell));
+	print_if(out, shares, "until", ", kept until ", "");
+	(void)fputc('\n', out);
+}
+
 static void show_keystore(FILE *out, const json_t *keystore)
 {
 	char cell[PRINT_CELL_SIZE];
@@ -54,6 +65,8 @@ static void show_keystore(FILE *out, const json_t *keystore)
 	(void)fprintf(out, ", transaction %s\n", print_cell(keystore, "txid", cell));
 	if (json_is_object(json_object_get(keystore, "reseal")))
 		show_reseal(out, json_object_get(keystore, "reseal"));
+	for (size_t i = 0; i < json_array_size(json_object_get(keystore, "shares")); i++)
+		show_shares(out, json_array_get(json_object_get(keystore, "shares"), i));
 }
 
 static void show_peer(FILE *out, const char *name, const json_t *peer, const char *remark)

@@ -41,37 +41,3 @@ int cli_run_store_reseal(struct cli *c)
 {
 	return cli_ask_and_answer(c, WIRE_STORE_RESEAL, NULL);
 }
-
-static bool opens(const json_t *slot, const char *tier)
-{
-	const json_t *tiers = json_object_get(slot, "tiers");
-
-	for (size_t i = 0; i < json_array_size(tiers); i++) {
-		const char *s = json_string_value(json_array_get(tiers, i));
-
-		if (s && strcmp(s, tier) == 0)
-			return true;
-	}
-	return false;
-}
-
-static void show_slots(FILE *out, const json_t *json)
-{
-	const json_t *slots = json_object_get(json, "slots");
-	char cell[PRINT_CELL_SIZE];
-
-	(void)fprintf(out, "%-4s  %-10s  %s\n", "SLOT", "KIND", "OPENS");
-	for (size_t i = 0; i < json_array_size(slots); i++) {
-		const json_t *slot = json_array_get(slots, i);
-
-		(void)fprintf(out, "%-4s  ", print_cell(slot, "slot", cell));
-		(void)fprintf(out, "%-10s  ", print_cell(slot, "kind", cell));
-		(void)fprintf(out, "%s%s\n", opens(slot, "auth") ? "logins" : "",
-			      opens(slot, "issuer") ? ", issuing" : "");
-	}
-}
-
-int cli_run_store_slot_list(struct cli *c)
-{
-	return cli_ask_and_answer(c, WIRE_STORE_SLOTS, show_slots);
-}

@@ -134,13 +134,26 @@ struct keystore_shares {
 
 /*
  * Takes one share of a quorum slot: 0 when it was the last one that was missing and the slot is
- * open; -EAGAIN when more are needed, and RET says which are there. -EINVAL for one that is
- * mistyped, altered or of no set here: the others are kept. Shares are kept in guarded memory
- * until enough are there, keystore_shares_forget(), or the keystore is closed.
+ * open; -EAGAIN when more are needed; -EALREADY when this one was given before: RET then says
+ * which are there. -EINVAL for one that is mistyped, altered or of no set here: the others are
+ * kept. Shares are kept in guarded memory until enough are there, keystore_shares_forget(), or
+ * the keystore is closed.
  */
 must_check int keystore_unlock_share(struct keystore *ks, const struct secret *text,
 				     struct keystore_shares *ret, struct report *report);
 void keystore_shares_forget(struct keystore *ks);
+
+/* The INDEX-th of the quorum slots that shares were given for; false when there is none. */
+bool keystore_shares_get(const struct keystore *ks, size_t index, struct keystore_shares *ret);
+
+/*
+ * Checks shares, one a line, of the quorum slot that keystore_slot_get() calls INDEX, and, when
+ * there are enough, that they open it to the roots in use; keeps none. 0: they open it.
+ * -EAGAIN: all are right, but too few to try. -EINVAL: one is not right.
+ */
+must_check int keystore_shares_test(const struct keystore *ks, size_t index,
+				    const struct secret *text, struct keystore_shares *ret,
+				    struct report *report);
 
 /* ---- slots ---- */
 

@@ -97,3 +97,21 @@ void keystore_shares_forget(struct keystore *ks)
 {
 	(void)ks;
 }
+
+bool keystore_shares_get(const struct keystore *ks, size_t index, struct keystore_shares *ret)
+{
+	(void)ks;
+	(void)index;
+	(void)ret;
+	return false;
+}
+
+int keystore_shares_test(const struct keystore *ks, size_t index, const struct secret *text,
+			 struct keystore_shares *ret, struct report *report)
+{
+	(void)ks;
+	(void)index;
+	(void)text;
+	(void)ret;
+	return report_set(report, -ENOENT, "there is no quorum slot");
+}

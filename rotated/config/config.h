@@ -67,6 +67,7 @@ struct config_keystore {
 	char *path;	/* with ROOT */
 	char *key_file; /* with ROOT; "" for none. Opens the AUTH tier without a person */
 	uint64_t reseal_every; /* USEC_NEVER: only when asked */
+	uint64_t share_timeout;
 };
 
 struct config_vault {

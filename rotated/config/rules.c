@@ -59,6 +59,7 @@ static const struct limit {
 	{ HOUR, 90 * DAY, KEY_certificate_lifetime, true },
 	{ DAY, 0, KEY_ca_issuing_lifetime, true },
 	{ DAY, 0, KEY_keystore_reseal_every, true },
+	{ USEC_PER_SEC, DAY, KEY_keystore_share_timeout, false },
 	{ HOUR, 0, KEY_ldap_grace, true },
 	{ USEC_PER_SEC, DAY, KEY_ldap_poll, false },
 	{ USEC_PER_SEC, HOUR, KEY_ldap_timeout, false },

@@ -60,6 +60,10 @@ static handler_fn *const handlers[WIRE_VERB_MAX_] = {
 	[WIRE_STORE_SEAL] = verb_store_seal,
 	[WIRE_STORE_VERIFY] = verb_store_verify,
 	[WIRE_STORE_SLOTS] = verb_store_slots,
+	[WIRE_STORE_SLOT_ADD] = verb_store_slot_add,
+	[WIRE_STORE_SLOT_REMOVE] = verb_store_slot_remove,
+	[WIRE_STORE_SLOT_TEST] = verb_store_slot_test,
+	[WIRE_STORE_REKEY] = verb_store_rekey,
 	[WIRE_STORE_RESEAL] = verb_store_reseal,
 	[WIRE_STORE_BACKUP] = verb_store_backup,
 	[WIRE_STORE_BACKUP_DATA] = verb_store_backup_data,
@@ -192,11 +196,40 @@ static enum wire_status status_of(int error)
 	}
 }
 
+enum wire_status reply_fail(struct reply *reply, int error)
+{
+	if (!reply->report.what[0])
+		report_set(&reply->report, error, "it failed: %s", strerror(-error));
+	return status_of(error);
+}
+
 enum wire_status request_fail(struct request *req, int error)
 {
-	if (!req->reply.report.what[0])
-		report_set(&req->reply.report, error, "it failed: %s", strerror(-error));
-	return status_of(error);
+	return reply_fail(&req->reply, error);
+}
+
+int request_secret(const struct request *req, const char *key, struct secret **ret)
+{
+	const struct frame_field *field = frame_find(req->frame, key);
+
+	if (!field)
+		return 0;
+	*ret = secret_new(field->data, field->len);
+	return *ret ? 0 : -ENOMEM;
+}
+
+void request_note(const struct request *req, const char *event, const char *object)
+{
+	struct audit_event e = {
+		.event = event, .actor = req->actor, .object = object, .outcome = "ok"
+	};
+	struct report report = { 0 };
+
+	if (!req->m->audit)
+		log_notice("%s by %s%s%s", event, req->actor, object ? ": " : "",
+			   object ? object : "");
+	else if (change_note(req->m, &e, &report) < 0)
+		log_report(LOG_LEVEL_ERROR, &report);
 }
 
 enum wire_status request_refuse(struct request *req, enum wire_status status, const char *hint,
@@ -441,6 +474,8 @@ static void on_closed(struct peer *p)
 	verb_dns_forget(p);
 	verb_upstream_forget(p);
 	verify_forget(s->control->m, p);
+	verb_slots_forget(p);
+	verb_slot_test_forget(p);
 	ldap_forget(s->control->m->ldap, p);
 	while (*at != s)
 		at = &(*at)->next;

@@ -43,12 +43,23 @@ typedef enum wire_status handler_fn(struct request *req);
 /* The status that fits a failed step, with a report if there is none yet. */
 enum wire_status request_fail(struct request *req, int error);
 
+/* The same for a reply that is sent later. */
+enum wire_status reply_fail(struct reply *reply, int error);
+
 /* Refuses with a text and the next command (NULL: none). */
 enum wire_status request_refuse(struct request *req, enum wire_status status, const char *hint,
 				const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /* 0, or -ENOKEY and the like with the report set. */
 must_check int request_require(struct request *req, enum keystore_tier tier);
+
+/* The field KEY as an owned secret; NULL without one. -ENOMEM. */
+must_check int request_secret(const struct request *req, const char *key, struct secret **ret);
+
+/* Puts what was done to the keystore itself on record: in the audit log or, while its key is
+ * sealed, in the system's. A failure to do so is told, and does not undo it. OBJECT may be
+ * NULL. */
+void request_note(const struct request *req, const char *event, const char *object);
 
 /* The domain that the request names; NULL with STATUS and the reply set. */
 struct item *request_find_domain(struct request *req, enum wire_status *status);
@@ -69,6 +80,10 @@ HANDLER(verb_store_unseal);
 HANDLER(verb_store_seal);
 HANDLER(verb_store_verify);
 HANDLER(verb_store_slots);
+HANDLER(verb_store_slot_add);
+HANDLER(verb_store_slot_remove);
+HANDLER(verb_store_slot_test);
+HANDLER(verb_store_rekey);
 HANDLER(verb_store_reseal);
 HANDLER(verb_store_backup);
 HANDLER(verb_store_backup_data);
@@ -121,5 +136,9 @@ HANDLER(verb_audit_verify);
 /* Questions to the worker that PEER waits for have no asker any more (verbs_dns.c). */
 void verb_dns_forget(struct peer *peer);
 void verb_upstream_forget(struct peer *peer); /* (verbs_upstream_test.c) */
+
+/* Of what the porter was asked for PEER, nobody waits any more (verbs_slots.c). */
+void verb_slots_forget(struct peer *peer);
+void verb_slot_test_forget(struct peer *peer); /* (verbs_slot_test.c) */
 
 #endif

@@ -15,6 +15,7 @@
 #include "rotated/vault/keygen.h"
 #include "rotated/vault/ldap.h"
 #include "rotated/vault/schedule.h"
+#include "rotated/vault/shares.h"
 #include "rotated/vault/store.h"
 #include "rotated/vault/unlock.h"
 #include "rotated/vault/verify.h"
@@ -218,6 +219,7 @@ void manager_free(struct manager *m)
 	keygen_free(m->keygen);
 	ldap_free(m->ldap);
 	group_free(m->group);
+	shares_free(m);
 	keystore_close(m->keystore);
 	schedule_release(m);
 	sd_event_unref(m->event);

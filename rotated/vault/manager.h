@@ -25,6 +25,7 @@ struct keygen;
 struct ldap;
 struct peer;
 struct reseal;
+struct shares;
 struct unlock;
 struct verify;
 struct worker;
@@ -78,6 +79,7 @@ struct manager {
 	struct unlock *unlock;
 	struct keygen *keygen;
 	struct ldap *ldap;
+	struct shares *shares; /* of a quorum, on their way; NULL for none */
 	struct reseal *reseal; /* NULL: none is under way, or it waits for ISSUER */
 	struct verify *verify; /* NULL: no check is under way */
 	sd_event_source *wake;

@@ -17,6 +17,7 @@
 #include "rotated/vault/ldap.h"
 #include "rotated/vault/reseal.h"
 #include "rotated/vault/schedule.h"
+#include "rotated/vault/shares.h"
 #include "rotated/vault/unlock.h"
 #include "rotated/vault/verify.h"
 #include "rotated/vault/worker.h"
@@ -45,6 +46,14 @@ int store_require(const struct manager *m, enum keystore_tier tier, struct repor
 			   : "the keystore is sealed");
 	report_hint(report, "rotatectl unseal");
 	return -ENOKEY;
+}
+
+const char *store_open_tiers(const struct manager *m)
+{
+	if (store_is_open(m, KEYSTORE_BOTH))
+		return "both tiers are open";
+	return store_is_open(m, KEYSTORE_AUTH) ? "the AUTH tier is open, ISSUER is sealed"
+					       : "both tiers are sealed";
 }
 
 int store_open(struct manager *m, struct report *report)
@@ -168,6 +177,7 @@ int store_unsealed(struct manager *m, struct report *report)
 		m->is_sealed_by_order = false;
 		door_push_keys(m);
 	}
+	shares_opened(m);
 	unlock_stop(m);
 	alarm_clear(m, ALARM_UNSEAL);
 	alarm_clear(m, ALARM_INDEX);
@@ -193,6 +203,7 @@ void store_seal(struct manager *m, enum keystore_tier tier)
 {
 	if (!m->keystore)
 		return;
+	shares_forget(m, "sealed");
 	verify_cancel(m);
 	reseal_pause(m);
 	keygen_cancel(m->keygen);

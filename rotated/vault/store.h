@@ -26,6 +26,9 @@ void store_seal(struct manager *m, enum keystore_tier tier);
 must_check int store_require(const struct manager *m, enum keystore_tier tier,
 			     struct report *report);
 
+/* "both tiers are open" and the like. */
+const char *store_open_tiers(const struct manager *m);
+
 bool store_is_open(const struct manager *m, enum keystore_tier tier);
 
 #endif

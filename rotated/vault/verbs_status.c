@@ -13,6 +13,7 @@
 #include "rotated/vault/items.h"
 #include "rotated/vault/ldap.h"
 #include "rotated/vault/reseal.h"
+#include "rotated/vault/shares.h"
 #include "rotated/vault/store.h"
 #include "rotated/vault/view.h"
 #include "rotated/vault/worker.h"
@@ -30,7 +31,7 @@ static const char *keystore_word(const struct manager *m)
 	return keystore_health(m->keystore, NULL) == KEYSTORE_HEALTHY ? "open" : "damaged";
 }
 
-static void write_keystore(struct json *j, const struct manager *m)
+static void write_keystore(struct json *j, struct manager *m)
 {
 	bool is_open = store_is_open(m, KEYSTORE_AUTH);
 	bool is_locked = m->keystore && keystore_memory_locked(m->keystore);
@@ -42,6 +43,7 @@ static void write_keystore(struct json *j, const struct manager *m)
 	json_put_number(j, "txid", is_open ? keystore_txid(m->keystore) : 0);
 	json_put_number(j, "records", is_open ? keystore_count(m->keystore) : 0);
 	reseal_write(m, j);
+	shares_write(m, j);
 	json_put_object_end(j);
 	json_put_object(j, "memory");
 	json_put_bool(j, "locked", is_locked || !m->keystore);

@@ -6,42 +6,12 @@
 #include <string.h>
 
 #include "base/fs.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "rotated/vault/control.h"
+#include "rotated/vault/shares.h"
 #include "rotated/vault/store.h"
 
 enum { KEY_FILE_LEN = 64 };
-
-static int take_secret(const struct request *req, const char *key, struct secret **ret)
-{
-	const struct frame_field *field = frame_find(req->frame, key);
-
-	if (!field)
-		return 0;
-	*ret = secret_new(field->data, field->len);
-	return *ret ? 0 : -ENOMEM;
-}
-
-/* Failures to note what was done to the keystore itself are told, and do not undo it. */
-static void note(const struct request *req, const char *event)
-{
-	struct audit_event e = { .event = event, .actor = req->actor, .outcome = "ok" };
-	struct report report = { 0 };
-
-	if (!req->m->audit) /* sealed as well: its key is not there */
-		log_notice("%s by %s", event, req->actor);
-	else if (change_note(req->m, &e, &report) < 0)
-		log_report(LOG_LEVEL_ERROR, &report);
-}
-
-static const char *open_tiers(const struct manager *m)
-{
-	if (store_is_open(m, KEYSTORE_BOTH))
-		return "both tiers are open";
-	return store_is_open(m, KEYSTORE_AUTH) ? "the AUTH tier is open, ISSUER is sealed"
-					       : "both tiers are sealed";
-}
 
 /* ---- Store.Init ---- */
 
@@ -124,12 +94,12 @@ enum wire_status verb_store_init(struct request *req)
 	if (req->is_dry_run)
 		return request_refuse(req, WIRE_STATUS_OK, NULL, "would make a keystore in %s",
 				      req->m->config->keystore.path);
-	r = take_secret(req, "passphrase", &passphrase);
+	r = request_secret(req, "passphrase", &passphrase);
 	if (r == 0)
 		r = create(req, passphrase, &recovery);
 	if (r < 0)
 		return request_fail(req, r);
-	note(req, "store.init");
+	request_note(req, "store.init", NULL);
 	frame_put(&req->reply.fields, "recovery_key", secret_data(recovery),
 		  secret_len(recovery));
 	return WIRE_STATUS_OK;
@@ -145,6 +115,7 @@ static const struct key_kind {
 	{ "passphrase", "store.unseal", keystore_unlock_passphrase },
 	{ "recovery_key", "store.recover", keystore_unlock_recovery },
 	{ "key", "store.unseal-key-file", keystore_unlock_key_file },
+	{ "share", NULL, NULL }, /* one is seldom enough: vault/shares.h */
 };
 
 static const struct key_kind *find_key(const struct frame *f)
@@ -170,21 +141,25 @@ enum wire_status verb_store_unseal(struct request *req)
 
 	if (!kind)
 		return request_refuse(req, WIRE_STATUS_USAGE, NULL,
-				      "exactly one of passphrase, recovery key and key file");
+				      "exactly one of passphrase, recovery key, key file and "
+				      "share");
 	r = m->keystore ? 0 : request_require(req, KEYSTORE_AUTH);
 	if (r < 0)
 		return request_fail(req, r);
 	if (store_is_open(m, KEYSTORE_BOTH))
-		return request_refuse(req, WIRE_STATUS_NOTHING, NULL, "%s", open_tiers(m));
-	r = take_secret(req, kind->field, &key);
+		return request_refuse(req, WIRE_STATUS_NOTHING, NULL, "%s",
+				      store_open_tiers(m));
+	if (!kind->unlock)
+		return shares_unseal(req);
+	r = request_secret(req, kind->field, &key);
 	if (r == 0)
 		r = kind->unlock(m->keystore, key, &req->reply.report);
 	if (r == 0)
 		r = store_unsealed(m, &req->reply.report);
 	if (r < 0)
 		return request_fail(req, r);
-	note(req, kind->event);
-	return request_refuse(req, WIRE_STATUS_OK, NULL, "%s", open_tiers(m));
+	request_note(req, kind->event, NULL);
+	return request_refuse(req, WIRE_STATUS_OK, NULL, "%s", store_open_tiers(m));
 }
 
 /* ---- Store.Seal ---- */
@@ -218,45 +193,7 @@ enum wire_status verb_store_seal(struct request *req)
 	if (req->is_dry_run)
 		return request_refuse(req, WIRE_STATUS_OK, NULL, "would seal %s",
 				      tier == KEYSTORE_BOTH ? "both tiers" : "the ISSUER tier");
-	note(req, tier == KEYSTORE_BOTH ? "store.seal" : "store.seal-issuer");
+	request_note(req, tier == KEYSTORE_BOTH ? "store.seal" : "store.seal-issuer", NULL);
 	store_seal(m, tier);
-	return request_refuse(req, WIRE_STATUS_OK, NULL, "%s", open_tiers(m));
-}
-
-/* ---- Store.Slots ---- */
-
-static void write_slot(struct json *j, size_t index, const struct keystore_slot *slot)
-{
-	char id[2 * KEYSTORE_SLOT_ID_LEN + 1];
-
-	json_put_object(j, NULL);
-	json_put_number(j, "slot", index);
-	json_put_string(j, "id", sodium_bin2hex(id, sizeof(id), slot->id, sizeof(slot->id)));
-	json_put_string(j, "kind", keystore_slot_type_name(slot->type));
-	json_put_array(j, "tiers");
-	if (slot->tiers & KEYSTORE_AUTH)
-		json_put_string(j, NULL, "auth");
-	if (slot->tiers & KEYSTORE_ISSUER)
-		json_put_string(j, NULL, "issuer");
-	json_put_array_end(j);
-	json_put_time(j, "created", slot->created);
-	json_put_object_end(j);
-}
-
-enum wire_status verb_store_slots(struct request *req)
-{
-	struct json j = JSON_INIT(&req->reply.json);
-	struct keystore_slot slot;
-
-	if (!req->m->keystore)
-		return request_fail(req, request_require(req, KEYSTORE_AUTH));
-	json_put_object(&j, NULL);
-	json_put_array(&j, "slots");
-	for (size_t i = 0; i < keystore_slot_count(req->m->keystore); i++) {
-		keystore_slot_get(req->m->keystore, i, &slot);
-		write_slot(&j, i, &slot);
-	}
-	json_put_array_end(&j);
-	json_put_object_end(&j);
-	return WIRE_STATUS_OK;
+	return request_refuse(req, WIRE_STATUS_OK, NULL, "%s", store_open_tiers(m));
 }

@@ -423,6 +423,149 @@ static void init_shows_the_recovery_key_once(void **state)
 	assert_text(&r.out, "{\"recovery_key\":\"ABCD-EFGH\"}\n");
 }
 
+/* What the vault says of a slot that it has made. */
+static void slot_turn(struct fake_turn *turn, const char *kind, const char *field,
+		      const char *secret)
+{
+	char json[512];
+
+	(void)snprintf(json, sizeof(json),
+		       "{\"slots\":[{\"slot\":3,\"id\":\"4d5e6f708192a3b4c5d6e7f8091a2b3c\","
+		       "\"kind\":\"%s\",\"tiers\":[\"auth\",\"issuer\"]}]}",
+		       kind);
+	if (field)
+		turn_init(turn, WIRE_STORE_SLOT_ADD, WIRE_STATUS_OK,
+			  FIELDS("json", json, field, secret));
+	else
+		turn_init(turn, WIRE_STORE_SLOT_ADD, WIRE_STATUS_OK, FIELDS("json", json));
+}
+
+static void shares_are_shown_once_or_go_to_files_of_their_own(void **state)
+{
+	cleanup_(turn_release) struct fake_turn turn;
+	cleanup_buf struct buf file = BUF_INIT;
+	cleanup_run struct run r;
+	char line[512];
+	char path[512];
+	struct stat st;
+	pid_t pid;
+
+	slot_turn(&turn, "quorum", "shares", "RTS1-A\nRTS1-B\nRTS1-C\n");
+	pid = fake_vault_start(*state, &turn, 1);
+	run(*state, "--root @ store slot add quorum --shares 3 --threshold 2", "", &r);
+	fake_vault_stop(pid);
+	assert_int_equal(r.exit_code, 0);
+	assert_holds(&r.out, "2 of these 3 shares open the keystore together:\n\n    RTS1-A\n");
+	assert_holds(&r.out, "\n    RTS1-C\n");
+	assert_holds(&r.out, "rotatectl store slot test 4d5e6f70\n");
+	assert_requests(*state, "Store.SlotAdd kind=quorum shares=3 threshold=2\n");
+	run_release(&r);
+
+	pid = fake_vault_start(*state, &turn, 1);
+	run(*state, "--root @ --json store slot add quorum --shares 3 --threshold 2", "", &r);
+	fake_vault_stop(pid);
+	assert_holds(&r.out, "\"shares\":[\"RTS1-A\",\"RTS1-B\",\"RTS1-C\"]");
+	run_release(&r);
+
+	pid = fake_vault_start(*state, &turn, 1);
+	(void)snprintf(line, sizeof(line),
+		       "--root @ store slot add quorum --shares 3 --threshold 2 --out %s",
+		       (const char *)*state);
+	run(*state, line, "", &r);
+	fake_vault_stop(pid);
+	assert_int_equal(r.exit_code, 0);
+	assert_null(strstr(buf_string(&r.out), "RTS1"));
+	(void)snprintf(path, sizeof(path), "%s/rotated-4d5e6f70-share-2-of-3",
+		       (const char *)*state);
+	assert_int_equal(fs_read(AT_FDCWD, path, 100, &file), 0);
+	assert_text(&file, "RTS1-B\n");
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+static void a_recovery_key_of_a_new_slot_is_shown_once(void **state)
+{
+	cleanup_(turn_release) struct fake_turn turn;
+	cleanup_run struct run r;
+	pid_t pid;
+
+	slot_turn(&turn, "recovery", "recovery_key", "RTR1-ABCD");
+	pid = fake_vault_start(*state, &turn, 1);
+	run(*state, "--root @ store slot add recovery", "", &r);
+	fake_vault_stop(pid);
+	assert_int_equal(r.exit_code, 0);
+	assert_holds(&r.out, "\n    RTR1-ABCD\n");
+	run_release(&r);
+
+	pid = fake_vault_start(*state, &turn, 1);
+	run(*state, "--root @ --json store slot add recovery", "", &r);
+	fake_vault_stop(pid);
+	assert_holds(&r.out, "\"recovery_key\":\"RTR1-ABCD\"");
+}
+
+static void a_slot_with_nothing_to_show_is_listed(void **state)
+{
+	cleanup_(turn_release) struct fake_turn turn;
+	cleanup_run struct run r;
+	pid_t pid;
+
+	slot_turn(&turn, "passphrase", NULL, NULL);
+	pid = fake_vault_start(*state, &turn, 1);
+	run(*state, "--root @ store slot add passphrase", "another one\n", &r);
+	fake_vault_stop(pid);
+	assert_int_equal(r.exit_code, 0);
+	assert_holds(&r.out, "4d5e6f70  passphrase");
+	assert_requests(*state, "Store.SlotAdd kind=passphrase key=another one\n");
+}
+
+static void a_directory_that_is_not_there_makes_no_slot(void **state)
+{
+	cleanup_run struct run r;
+
+	run(*state, "--root @ store slot add recovery --out /no/such/directory", "", &r);
+	assert_int_equal(r.exit_code, CLI_REFUSED);
+	assert_holds(&r.err, "/no/such/directory");
+}
+
+/* The vault says what it needs; then it is asked for and sent. */
+static void a_slot_is_tested_with_what_the_vault_asks_for(void **state)
+{
+	cleanup_run struct run r;
+	struct fake_turn turns[2];
+	pid_t pid;
+
+	turn_init(&turns[0], WIRE_STORE_SLOT_TEST, WIRE_STATUS_USAGE,
+		  FIELDS("needs", "share", "threshold", "3"));
+	turn_init(&turns[1], WIRE_STORE_SLOT_TEST, WIRE_STATUS_OK,
+		  FIELDS("message", "it opens the keystore"));
+	pid = fake_vault_start(*state, turns, 2);
+	run(*state, "--root @ store slot test quorum", "RTS1-A\nRTS1-B\n\nnot this\n", &r);
+	fake_vault_stop(pid);
+	assert_int_equal(r.exit_code, 0);
+	assert_text(&r.out, "it opens the keystore\n");
+	assert_requests(*state, "Store.SlotTest slot=quorum\n"
+				"Store.SlotTest slot=quorum key=RTS1-A\nRTS1-B\n\n");
+	turn_release(&turns[0]);
+	turn_release(&turns[1]);
+}
+
+static void a_share_is_entered_like_a_passphrase(void **state)
+{
+	cleanup_(turn_release) struct fake_turn turn;
+	cleanup_run struct run r;
+	pid_t pid;
+
+	turn_init(&turn, WIRE_STORE_UNSEAL, WIRE_STATUS_AGAIN,
+		  FIELDS("message", "1 of 3 shares entered", "json",
+			 "{\"shares\":[{\"entered\":1,\"needed\":3}]}"));
+	pid = fake_vault_start(*state, &turn, 1);
+	run(*state, "--root @ unseal --share", "RTS1-A\n", &r);
+	fake_vault_stop(pid);
+	assert_int_equal(r.exit_code, CLI_AGAIN);
+	assert_holds(&r.err, "1 of 3 shares entered");
+	assert_requests(*state, "Store.Unseal share=RTS1-A\n");
+}
+
 static void audit_is_verified_with_the_recovery_key_when_asked(void **state)
 {
 	cleanup_(turn_release) struct fake_turn turn;
@@ -532,6 +675,7 @@ static const struct golden {
 	{ "audit-verify", "audit verify", WIRE_AUDIT_VERIFY, WIRE_STATUS_REFUSED, "" },
 	{ "store-verify", "store verify", WIRE_STORE_VERIFY, WIRE_STATUS_OK, "" },
 	{ "store-slots", "store slot list", WIRE_STORE_SLOTS, WIRE_STATUS_OK, "" },
+	{ "store-slot-test", "store slot test", WIRE_STORE_SLOT_TEST, WIRE_STATUS_REFUSED, "" },
 };
 
 static void read_golden(const char *name, const char *suffix, struct buf *ret)
@@ -621,6 +765,12 @@ int main(void)
 		root_test(passphrase_comes_from_input_descriptor_or_file),
 		root_test(an_empty_passphrase_is_refused_before_anything_is_asked),
 		root_test(init_shows_the_recovery_key_once),
+		root_test(shares_are_shown_once_or_go_to_files_of_their_own),
+		root_test(a_recovery_key_of_a_new_slot_is_shown_once),
+		root_test(a_slot_with_nothing_to_show_is_listed),
+		root_test(a_directory_that_is_not_there_makes_no_slot),
+		root_test(a_slot_is_tested_with_what_the_vault_asks_for),
+		root_test(a_share_is_entered_like_a_passphrase),
 		root_test(audit_is_verified_with_the_recovery_key_when_asked),
 		cmocka_unit_test(what_came_from_outside_cannot_drive_the_terminal),
 		root_test(nor_can_a_configuration_that_is_checked),

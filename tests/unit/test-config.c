@@ -83,6 +83,7 @@ static void config_has_a_default_for_every_key(void **state)
 	assert_under_root(*state, c->keystore.path, "/var/lib/rotated");
 	assert_string_equal(c->keystore.key_file, "");
 	assert_int_equal(c->keystore.reseal_every, 90 * DAY);
+	assert_int_equal(c->keystore.share_timeout, 600 * USEC_PER_SEC);
 	assert_under_root(*state, c->vault.control_socket, "/run/rotated/control");
 	assert_under_root(*state, c->vault.door_socket, "/run/rotated/door");
 	assert_under_root(*state, c->vault.worker_socket, "/run/rotated/worker");
@@ -152,6 +153,7 @@ static void config_takes_every_key_of_rotated_conf(void **state)
 	assert_under_root(t, c->keystore.path, "/srv/rotated");
 	assert_under_root(t, c->keystore.key_file, "/etc/rotated/auth.key");
 	assert_int_equal(c->keystore.reseal_every, 45 * DAY);
+	assert_int_equal(c->keystore.share_timeout, 300 * USEC_PER_SEC);
 	assert_under_root(t, c->vault.control_socket, "/run/r/control");
 	assert_under_root(t, c->vault.door_socket, "/run/r/door");
 	assert_under_root(t, c->vault.worker_socket, "/run/r/worker");
