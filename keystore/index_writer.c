@@ -25,6 +25,7 @@ struct index_writer {
 	unsigned changes;
 	int failed;	 /* a failure that spoils the pending transaction */
 	bool rebuilding; /* the other table is being filled */
+	bool given_up;	 /* by LMDB, and not opened again yet */
 	bool damaged;	 /* LMDB met bytes that it did not write */
 	bool behind;	 /* changes were dropped: only a rebuild makes it the store's image */
 	struct index_meta meta;
@@ -243,6 +244,27 @@ static int check_same_file(const struct index_writer *w)
 	return here.st_ino == there.st_ino && here.st_dev == there.st_dev ? 0 : -ESTALE;
 }
 
+/* LMDB gives an environment up when the page that makes a transaction valid could not be
+ * written. What the disk holds then, the new or the old, is read from it. */
+static int revive(struct index_writer *w)
+{
+	int r;
+
+	if (w->db) {
+		cleanup_db_txn MDB_txn *txn = NULL;
+
+		if (mdb_txn_begin(w->db, NULL, MDB_RDONLY, &txn) != MDB_PANIC)
+			return 0;
+		close_env(w);
+		w->given_up = true;
+	}
+	r = open_env(w);
+	if (r == 0)
+		r = load_meta(w);
+	w->given_up = r < 0 && !w->db;
+	return r;
+}
+
 /* Begins the pending transaction if there is none. */
 static int begin_txn(struct index_writer *w)
 {
@@ -250,6 +272,9 @@ static int begin_txn(struct index_writer *w)
 
 	if (w->txn)
 		return 0;
+	r = w->given_up ? revive(w) : 0;
+	if (r < 0)
+		return r;
 	if (!w->db)
 		return -ESTALE; /* making it anew has failed */
 	r = check_same_file(w);
@@ -452,8 +477,10 @@ static int finish(struct index_writer *w, const struct index_meta *meta, struct 
 		r = put_meta(w, meta);
 	if (r == 0)
 		r = db_error(mdb_txn_commit(steal_ptr(w->txn)));
-	if (r < 0)
+	if (r < 0) {
 		index_abort(w);
+		ignore_result(revive(w)); /* else the next change tries again */
+	}
 	w->changes = 0;
 	if (r == 0 && meta)
 		w->meta = *meta;

@@ -18,7 +18,8 @@ struct audit {
 	int dir_fd;
 	int fd;
 	unsigned segment;
-	off_t size; /* of the segment, all of it whole lines */
+	off_t size;	   /* of the segment, all of it whole lines */
+	bool has_leftover; /* behind it lies a line that was refused and could not be cut off */
 	size_t segment_max;
 	struct keystore_audit end;
 	char alarm[REPORT_TEXT_MAX];
@@ -298,15 +299,28 @@ static int write_line(struct audit *a, const struct buf *line, bool is_durable)
 	if (r == 0 && is_durable && fdatasync(a->fd) < 0)
 		r = -errno;
 	if (r < 0) {
-		ignore_result(ftruncate(a->fd, a->size)); /* else the next start cuts it off */
+		a->has_leftover = ftruncate(a->fd, a->size) < 0;
 		return r;
 	}
 	a->size += (off_t)line->len;
 	return 0;
 }
 
+/* Another line with its number must not follow it. */
+static int cut_leftover(struct audit *a)
+{
+	if (a->has_leftover && ftruncate(a->fd, a->size) < 0)
+		return -errno;
+	a->has_leftover = false;
+	return 0;
+}
+
 static int ready_segment(struct audit *a)
 {
+	int r = cut_leftover(a);
+
+	if (r < 0)
+		return r;
 	if (!is_in_place(a)) {
 		raise_alarm(a,
 			    "the audit log was removed, replaced or cut while it was written,");
