@@ -8,11 +8,12 @@
 #include "keystore/db.h"
 #include "keystore/index.h"
 #include "keystore/index_codec.h"
+#include "keystore/index_modes.h"
 
 #define MAP_SIZE_FIRST (UINT64_C(256) * 1024 * 1024)
 #define MAP_AHEAD      (UINT64_C(64) * 1024 * 1024)
 
-enum { DIR_MODE = 0750, DATA_MODE = 0640, LOCK_MODE = 0660, CHANGE_ROOM = 16 * 1024 };
+enum { CHANGE_ROOM = 16 * 1024 };
 
 struct index_writer {
 	char dir[PATH_MAX];
@@ -76,7 +77,7 @@ static int open_env(struct index_writer *w)
 	if (rc == 0)
 		rc = mdb_env_set_mapsize(w->db, MAP_SIZE_FIRST);
 	if (rc == 0)
-		rc = mdb_env_open(w->db, w->dir, MDB_NOTLS, DATA_MODE);
+		rc = mdb_env_open(w->db, w->dir, MDB_NOTLS, INDEX_DATA_MODE);
 	if (rc == 0)
 		rc = mdb_reader_check(w->db, &dead);
 	r = rc ? db_error(rc) : db_fill_up(w->db);
@@ -99,7 +100,7 @@ static int start_anew(struct index_writer *w)
 	char path[PATH_MAX];
 	int r;
 
-	r = fs_make_dirs(w->dir, DIR_MODE);
+	r = fs_make_dirs(w->dir, INDEX_DIR_MODE);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		if (r == 0)
 			r = in_dir(w, names[i], path);
@@ -109,43 +110,6 @@ static int start_anew(struct index_writer *w)
 			return -errno;
 	}
 	return open_env(w);
-}
-
-static int give(const char *path, gid_t group, mode_t mode)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return -errno;
-	if (group != (gid_t)-1 && st.st_gid != group && chown(path, (uid_t)-1, group) < 0)
-		return -errno;
-	if ((st.st_mode & 07777) != mode && chmod(path, mode) < 0)
-		return -errno;
-	return 0;
-}
-
-static int set_modes(const struct index_writer *w, struct report *report)
-{
-	static const struct {
-		const char *name;
-		mode_t mode;
-	} files[] = { { "", DIR_MODE }, { "data.mdb", DATA_MODE }, { "lock.mdb", LOCK_MODE } };
-
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		char path[PATH_MAX];
-		int r = in_dir(w, files[i].name, path);
-
-		if (r == 0)
-			r = give(path, w->options.group, files[i].mode);
-		if (r == 0)
-			continue;
-		(void)report_set(report, r, "cannot give %s to the door's group: %s", path,
-				 strerrordesc_np(-r));
-		report_hint(report, "is this user a member of group %u?",
-			    (unsigned)w->options.group);
-		return r;
-	}
-	return 0;
 }
 
 static int load_meta(struct index_writer *w)
@@ -178,7 +142,7 @@ int index_writer_open(const char *dir, const struct index_options *options,
 	w->rng = (struct rng){ options->random, options->random_context };
 	if (snprintf(w->dir, sizeof(w->dir), "%s", dir) >= (int)sizeof(w->dir))
 		return report_set(report, -ENAMETOOLONG, "%s: name too long", dir);
-	r = fs_make_dirs(w->dir, DIR_MODE);
+	r = fs_make_dirs(w->dir, INDEX_DIR_MODE);
 	if (r < 0)
 		return db_report(report, r, "cannot make", w->dir);
 	r = open_env(w);
@@ -188,7 +152,7 @@ int index_writer_open(const char *dir, const struct index_options *options,
 		r = load_meta(w);
 	if (r < 0)
 		return db_report(report, r, "cannot open", w->dir);
-	r = set_modes(w, report);
+	r = index_set_modes(w->dir, w->options.group, report);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(w);
@@ -549,7 +513,7 @@ int index_rebuild_begin(struct index_writer *w, struct report *report)
 		r = start_anew(w);
 		if (r < 0)
 			return db_report(report, r, "cannot make anew", w->dir);
-		r = set_modes(w, report);
+		r = index_set_modes(w->dir, w->options.group, report);
 		if (r == 0)
 			r = begin_rebuild(w, report);
 	}

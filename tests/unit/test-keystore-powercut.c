@@ -123,7 +123,8 @@ static struct name *add_name(struct names *n, const char *path)
 
 	if (!at)
 		at = find_name(n, "");
-	assert_non_null(at);
+	if (!at)
+		abort(); /* NAMES_MAX is too small */
 	(void)snprintf(at->path, PATH_LEN, "%s", path);
 	at->is_dir = false;
 	return at;
@@ -250,7 +251,8 @@ static void note_write(struct disk *d, size_t number, const struct fault_event *
 {
 	struct file *f = find_file(d, e->inode);
 
-	assert_non_null(f);
+	if (!f)
+		abort(); /* written to, and nobody saw it made */
 	assert_true(f->count < WRITES_MAX);
 	f->writes[f->count++] = (struct write){ number, e->is_durable && !d->is_lying };
 }
@@ -259,6 +261,7 @@ static void step(struct disk *d, size_t number)
 {
 	const struct event *ev = &d->rec->events[number];
 	struct renaming change = { .event = number };
+	struct file *f;
 
 	switch (ev->e.type) {
 	case FAULT_EVENT_DATA:
@@ -269,8 +272,9 @@ static void step(struct disk *d, size_t number)
 	case FAULT_EVENT_SYNC:
 		if (d->is_lying)
 			return;
-		if (find_file(d, ev->e.inode))
-			sync_file(d, find_file(d, ev->e.inode));
+		f = find_file(d, ev->e.inode);
+		if (f)
+			sync_file(d, f);
 		else
 			sync_dir(d, ev->path);
 		return;
