@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include "base/cleanup.h"
 #include "base/report.h"
 
 enum { INDEX_DIR_MODE = 0750, INDEX_DATA_MODE = 0640, INDEX_LOCK_MODE = 0660 };
