@@ -282,7 +282,7 @@ static int put_header(struct keystore_backup *b, struct backup_header *h)
 		if (ring->slots[i].info.type != KEYSTORE_SLOT_RECOVERY)
 			continue;
 		memcpy(to->slot_id, ring->slots[i].info.id, sizeof(to->slot_id));
-		memcpy(to->pk, ring->slots[i].recovery.pk, sizeof(to->pk));
+		memcpy(to->pk, ring->slots[i].pk, sizeof(to->pk));
 		keyring_box_seal(&b->ks->rng, to->pk, SPAN(s->key), to->box);
 		h->count++;
 	}

@@ -101,12 +101,19 @@ static int open_ring(struct backup_check *c)
 {
 	const struct keyring *ring = &c->file.ring;
 	struct opened *o = c->opened;
+	uint8_t kek[SEAL_KEY_LEN];
 	int r = -EKEYREJECTED;
 
-	for (uint16_t i = 0; r == -EKEYREJECTED && i < ring->slot_count; i++)
-		if (ring->slots[i].info.type == KEYSTORE_SLOT_RECOVERY)
-			r = keyring_slot_open(&ring->slots[i], ring->store_id,
-					      SPAN_OF(c->sk, RECOVERY_KEY_LEN), &o->roots);
+	for (uint16_t i = 0; r == -EKEYREJECTED && i < ring->slot_count; i++) {
+		const struct keyring_slot *s = &ring->slots[i];
+
+		if (s->info.type != KEYSTORE_SLOT_RECOVERY)
+			continue;
+		r = keyring_slot_kek(s, SPAN_OF(c->sk, RECOVERY_KEY_LEN), kek);
+		if (r == 0)
+			r = keyring_slot_open(s, ring->store_id, kek, &o->roots);
+	}
+	sodium_memzero(kek, sizeof(kek));
 	if (r < 0)
 		return r;
 	memcpy(o->auth.root, o->roots.bytes, KEYRING_ROOT_LEN);

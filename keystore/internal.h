@@ -25,6 +25,12 @@ struct store_view {
 	struct store_view *next;
 };
 
+/* Slots of format 1 that were opened and wait for ring_convert(). */
+struct fresh_slots {
+	size_t count;
+	struct slot_keys all[KEYRING_SLOTS_MAX];
+};
+
 struct keystore {
 	char dir[PATH_MAX];
 	char store_dir[PATH_MAX];
@@ -49,7 +55,8 @@ struct keystore {
 	/* NULL while sealed; in memory of keys_alloc() */
 	struct auth_keys *auth;
 	struct issuer_keys *issuer;
-	struct meta *meta; /* as of the last commit; stays writable */
+	struct meta *meta;	   /* as of the last commit; stays writable */
+	struct fresh_slots *fresh; /* NULL: no old slot was opened since AUTH is open */
 
 	uint8_t *scratch; /* RECORD_PLAIN_MAX bytes for one plaintext at a time */
 	enum keystore_health health;
@@ -109,6 +116,12 @@ must_check int state_read_meta(struct keystore *ks, struct meta *ret);
 /* 0 when META in the open environment is that of the last commit, or -EBADMSG. */
 must_check int state_same(struct keystore *ks);
 
+/* True when META on disk is under the key of now, not of before the roots changed. */
+bool state_is_bound(struct keystore *ks);
+
+/* state_write_anchor(), synced. */
+must_check int state_sync_anchor(struct keystore *ks);
+
 /* store.c */
 /* The active or the wanted epoch of a record's tier; NULL when it is sealed or unknown. */
 const struct epoch *store_epoch(const struct keystore *ks, const struct record_header *h);
@@ -122,6 +135,10 @@ must_check int store_newest_hist(struct keystore *ks, MDB_txn *txn, const uint8_
 /* Says in REPORT what the failure R of a slot of TYPE means; returns R. */
 int ring_tell(struct report *report, int r, const struct keystore *ks,
 	      enum keystore_slot_type type);
+/* The slot ID of the loaded keyring; NULL when there is none. */
+const struct keyring_slot *ring_slot(const struct keystore *ks, const uint8_t *id);
+/* -ENOENT, and says so. */
+int ring_no_slot(const uint8_t *id, struct report *report);
 /* Opens the tiers of one slot with its key encryption key; for a quorum, what its shares
  * combine to. */
 must_check int ring_unlock_kek(struct keystore *ks,
@@ -129,14 +146,9 @@ must_check int ring_unlock_kek(struct keystore *ks,
 			       const uint8_t kek[static SEAL_KEY_LEN], struct report *report);
 
 /* ringfile.c */
-/*
- * Writes RING with the keys that are open as the next generation, and loads it. After a failure
- * all is as it was, or the disk is one generation ahead, which the next write makes up for.
- * META has still to be committed.
- */
-must_check int ring_write(struct keystore *ks, struct keyring *ring, struct report *report);
-/* Opens what ring_write() has read back, with the roots of both tiers. */
-must_check int ring_prove(struct keystore *ks, struct report *report);
+/* Makes BYTES the keyring file, and what is open keyring.prev. After a failure the file is as
+ * it was, as far as the disk still lets us. */
+must_check int ring_replace(struct keystore *ks, const struct buf *bytes);
 /* Overwrites and removes keyring.prev. The caller has proven the keyring. */
 void ring_drop_prev(struct keystore *ks);
 
@@ -146,6 +158,21 @@ void ring_drop_prev(struct keystore *ks);
 must_check int store_settle(struct keystore *ks, const struct meta *next, int failure);
 /* Before a change: 0, or why none can be made since a commit failed. */
 must_check int store_mend(struct keystore *ks, struct report *report);
+
+/* rekey.c */
+/* After META's keys have changed: binds META and anchor to the new ones, and writes a keyring
+ * without those of before. What does not work out is tried again at the next unlock. */
+void ring_settle_keys(struct keystore *ks);
+/* Gives slots of format 1 that were opened the form of format 2, and the file too. Needs both
+ * tiers; without them it is put off. What fails is tried again the next time. */
+void ring_convert(struct keystore *ks);
+/* Remembers what follows from the key of an old slot that KEK opened, for ring_convert(). */
+void ring_remember(struct keystore *ks, const struct keyring_slot *slot,
+		   const uint8_t kek[static SEAL_KEY_LEN]);
+/* keystore_may_rekey() for any slots. */
+must_check int ring_may_rekey(const struct keyring *ring, struct report *report);
+/* Whether both tiers are open and the store may change: 0, -ENOKEY, -ESTALE, -EBUSY. */
+must_check int ring_may_change(const struct keystore *ks, struct report *report);
 
 /* compact.c: puts a copy without free pages in the place of the store. -ENOSPC when there is no
  * room for it; after any failure the store is as it was. */

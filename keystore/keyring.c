@@ -16,12 +16,21 @@ _Static_assert(KEYRING_ARGON2ID13 == crypto_pwhash_ALG_ARGON2ID13, "format");
 _Static_assert(KEYRING_OPS_MIN == crypto_pwhash_OPSLIMIT_INTERACTIVE, "format");
 _Static_assert(KEYRING_MEM_MIN == crypto_pwhash_MEMLIMIT_INTERACTIVE, "format");
 
-static const char slot_label[] = "rotated-slot-v1"; /* each with its NUL */
-static const char auth_label[] = "rotated-ring-a1";
-static const char issuer_label[] = "rotated-ring-i1";
+static const char old_slot_label[] = "rotated-slot-v1"; /* each with its NUL */
+static const char slot_label[] = "rotated-slot-v2";
+/* by format */
+static const char auth_label[KEYRING_FORMAT][16] = { "rotated-ring-a1", "rotated-ring-a2" };
+static const char issuer_label[KEYRING_FORMAT][16] = { "rotated-ring-i1", "rotated-ring-i2" };
 static const char commit_label[] = "rt-kek-commit"; /* without */
-static const uint8_t file_personal[crypto_generichash_blake2b_PERSONALBYTES] =
+
+/* Each type hashes what its owner gives in a way of its own, so that one key used twice makes
+ * two that have nothing to do with each other. */
+static const uint8_t key_file_personal[crypto_generichash_blake2b_PERSONALBYTES] =
 	"rt-key-file-kek";
+static const uint8_t credential_personal[crypto_generichash_blake2b_PERSONALBYTES] =
+	"rt-credentl-kek";
+static const uint8_t exec_personal[crypto_generichash_blake2b_PERSONALBYTES] =
+	"rt-exec-prg-kek";
 
 void keyring_commit(const uint8_t kek[static SEAL_KEY_LEN],
 		    const uint8_t slot_id[static KEYSTORE_SLOT_ID_LEN],
@@ -56,6 +65,13 @@ void keyring_box_seal(const struct rng *rng, const uint8_t pk[static KEYRING_PK_
 	sodium_memzero(esk, sizeof(esk));
 }
 
+static void hash_kek(struct span key, const uint8_t *salt, const uint8_t *personal,
+		     uint8_t kek[static SEAL_KEY_LEN])
+{
+	(void)crypto_generichash_blake2b_salt_personal(kek, SEAL_KEY_LEN, key.data, key.len,
+						       NULL, 0, salt, personal);
+}
+
 /* The key encryption key of a slot from what its owner knows. */
 static int derive_kek(const struct keyring_slot *slot, struct span key,
 		      uint8_t kek[static SEAL_KEY_LEN])
@@ -69,35 +85,94 @@ static int derive_kek(const struct keyring_slot *slot, struct span key,
 			return -ENOMEM;
 		return 0;
 	case KEYSTORE_SLOT_KEY_FILE:
-		(void)crypto_generichash_blake2b_salt_personal(
-			kek, SEAL_KEY_LEN, key.data, key.len, NULL, 0, slot->key_file.salt,
-			file_personal);
+		hash_kek(key, slot->key_file.salt, key_file_personal, kek);
+		return 0;
+	case KEYSTORE_SLOT_CREDENTIAL:
+		hash_kek(key, slot->helper.salt, credential_personal, kek);
+		return 0;
+	case KEYSTORE_SLOT_EXEC:
+		hash_kek(key, slot->helper.salt, exec_personal, kek);
 		return 0;
 	case KEYSTORE_SLOT_RECOVERY:
-		if (key.len != RECOVERY_KEY_LEN)
+	case KEYSTORE_SLOT_QUORUM:
+		if (key.len != SEAL_KEY_LEN)
 			return -EKEYREJECTED;
 		memcpy(kek, key.data, SEAL_KEY_LEN);
 		return 0;
-	case KEYSTORE_SLOT_CREDENTIAL:
-	case KEYSTORE_SLOT_EXEC:
-	case KEYSTORE_SLOT_QUORUM:
 	case KEYSTORE_SLOT_TYPE_MAX_:
 	default:
 		return -EBADMSG;
 	}
 }
 
-/* A wrapped root is bound to this store and to its slot's own head. */
-static void slot_aad(const struct keyring_slot *slot,
-		     const uint8_t store_id[static STORE_ID_LEN], struct buf *out)
+/* The secret key that the box of a slot opens with. */
+static void derive_sk(const struct keyring_slot *slot, const uint8_t kek[static SEAL_KEY_LEN],
+		      uint8_t sk[static crypto_box_SECRETKEYBYTES])
 {
-	buf_append(out, slot_label, sizeof(slot_label));
-	buf_append(out, store_id, STORE_ID_LEN);
-	keyring_encode_slot_head(slot, out);
+	if (slot->info.type == KEYSTORE_SLOT_RECOVERY)
+		memcpy(sk, kek, crypto_box_SECRETKEYBYTES);
+	else
+		seal_derive(kek, "rtslotsk", sk);
 }
 
-static void fill_params(const struct slot_source *src, const uint8_t *recovery_sk,
-			struct keyring_slot *s)
+static void derive_mac(const struct keyring_slot *slot, const uint8_t kek[static SEAL_KEY_LEN],
+		       struct slot_mac *ret)
+{
+	memcpy(ret->id, slot->info.id, sizeof(ret->id));
+	seal_derive(kek, "rtslotmk", ret->key);
+}
+
+void keyring_slot_keys(const struct keyring_slot *slot, const uint8_t kek[static SEAL_KEY_LEN],
+		       struct slot_keys *ret)
+{
+	uint8_t sk[crypto_box_SECRETKEYBYTES];
+
+	derive_sk(slot, kek, sk);
+	(void)crypto_scalarmult_base(ret->pk, sk);
+	derive_mac(slot, kek, &ret->mac);
+	sodium_memzero(sk, sizeof(sk));
+}
+
+/* ---- wrapping ---- */
+
+static int slot_mac(const struct keyring_slot *slot, const uint8_t *store_id,
+		    const uint8_t key[static SEAL_KEY_LEN], uint8_t out[static KEYRING_MAC_LEN])
+{
+	cleanup_buf struct buf covered = BUF_INIT;
+
+	keyring_encode_slot_covered(slot, &covered);
+	if (buf_error(&covered))
+		return buf_error(&covered);
+	const struct span parts[] = {
+		{ (const uint8_t *)slot_label, sizeof(slot_label) },
+		{ store_id, STORE_ID_LEN },
+		{ covered.data, covered.len },
+	};
+	seal_hash(key, parts, ARRAY_SIZE(parts), out);
+	return 0;
+}
+
+static int check_mac(const struct keyring_slot *slot, const uint8_t *store_id,
+		     const uint8_t key[static SEAL_KEY_LEN])
+{
+	uint8_t mac[KEYRING_MAC_LEN];
+	int r = slot_mac(slot, store_id, key, mac);
+
+	if (r < 0)
+		return r;
+	return sodium_memcmp(mac, slot->mac, sizeof(mac)) == 0 ? 0 : -EBADMSG;
+}
+
+int keyring_slot_wrap(const struct rng *rng, const uint8_t store_id[static STORE_ID_LEN],
+		      const struct roots *roots, const struct slot_mac *mac,
+		      struct keyring_slot *slot)
+{
+	keyring_box_seal(rng, slot->pk, SPAN_OF(roots->bytes, keyring_root_len(&slot->info)),
+			 slot->wrapped);
+	return mac ? slot_mac(slot, store_id, mac->key, slot->mac) : 0;
+}
+
+static void fill_params(const struct slot_source *src, struct keyring_slot *s)
 {
 	switch (s->info.type) {
 	case KEYSTORE_SLOT_PASSPHRASE:
@@ -108,11 +183,11 @@ static void fill_params(const struct slot_source *src, const uint8_t *recovery_s
 	case KEYSTORE_SLOT_KEY_FILE:
 		rng_fill(src->rng, s->key_file.salt, KEYRING_SALT_LEN);
 		break;
-	case KEYSTORE_SLOT_RECOVERY:
-		(void)crypto_scalarmult_base(s->recovery.pk, recovery_sk);
-		break;
 	case KEYSTORE_SLOT_CREDENTIAL:
 	case KEYSTORE_SLOT_EXEC:
+		rng_fill(src->rng, s->helper.salt, KEYRING_SALT_LEN);
+		break;
+	case KEYSTORE_SLOT_RECOVERY:
 	case KEYSTORE_SLOT_QUORUM:
 	case KEYSTORE_SLOT_TYPE_MAX_:
 	default:
@@ -120,61 +195,58 @@ static void fill_params(const struct slot_source *src, const uint8_t *recovery_s
 	}
 }
 
-static int wrap(const struct slot_source *src, const uint8_t kek[static SEAL_KEY_LEN],
-		const struct roots *roots, struct keyring_slot *s)
+int keyring_slot_make(const struct slot_source *src, struct span key, const struct roots *roots,
+		      struct keyring_slot *slot, struct slot_mac *ret)
 {
-	cleanup_buf struct buf aad = BUF_INIT;
-	size_t len = keyring_root_len(&s->info);
-
-	if (s->info.type == KEYSTORE_SLOT_RECOVERY) {
-		keyring_box_seal(src->rng, s->recovery.pk, SPAN_OF(roots->bytes, len),
-				 s->wrapped);
-		return 0;
-	}
-	slot_aad(s, src->store_id, &aad);
-	if (buf_error(&aad))
-		return buf_error(&aad);
-	rng_fill(src->rng, s->wrapped, SEAL_NONCE_LEN);
-	seal_encrypt(kek, s->wrapped, SPAN_OF(aad.data, aad.len), SPAN_OF(roots->bytes, len),
-		     s->wrapped + SEAL_NONCE_LEN);
-	return 0;
-}
-
-int keyring_slot_make(const struct slot_source *src, const struct keystore_slot *kind,
-		      struct span key, const struct roots *roots, struct keyring_slot *ret)
-{
-	struct keyring_slot s = { .info = *kind };
+	struct slot_keys keys;
 	uint8_t kek[SEAL_KEY_LEN];
 	int r;
 
-	if (kind->type == KEYSTORE_SLOT_RECOVERY && key.len != RECOVERY_KEY_LEN)
-		return -EINVAL;
-	rng_fill(src->rng, s.info.id, sizeof(s.info.id));
-	s.info.created = src->now;
-	fill_params(src, key.data, &s);
-	r = derive_kek(&s, key, kek);
+	fill_params(src, slot);
+	r = derive_kek(slot, key, kek);
+	if (r < 0)
+		return r;
+	keyring_slot_keys(slot, kek, &keys);
+	memcpy(slot->pk, keys.pk, sizeof(slot->pk));
+	keyring_commit(kek, slot->info.id, slot->commit);
+	r = keyring_slot_wrap(src->rng, src->store_id, roots, &keys.mac, slot);
 	if (r == 0)
-		r = wrap(src, kek, roots, &s);
+		*ret = keys.mac;
+	sodium_memzero(kek, sizeof(kek));
+	sodium_memzero(&keys, sizeof(keys));
+	return r;
+}
+
+/* ---- opening ---- */
+
+int keyring_slot_kek(const struct keyring_slot *slot, struct span key,
+		     uint8_t ret[static SEAL_KEY_LEN])
+{
+	uint8_t commit[KEYRING_COMMIT_LEN];
+	uint8_t kek[SEAL_KEY_LEN];
+	int r = derive_kek(slot, key, kek);
+
 	if (r == 0) {
-		keyring_commit(kek, s.info.id, s.commit);
-		*ret = s;
+		keyring_commit(kek, slot->info.id, commit);
+		if (sodium_memcmp(commit, slot->commit, sizeof(commit)) != 0)
+			r = -EKEYREJECTED;
 	}
+	if (r == 0)
+		memcpy(ret, kek, sizeof(kek));
 	sodium_memzero(kek, sizeof(kek));
 	return r;
 }
 
-static int unwrap(const struct keyring_slot *slot, const uint8_t *store_id,
-		  const uint8_t kek[static SEAL_KEY_LEN], struct roots *ret)
+/* As format 1 has it: sealed with the key encryption key, bound to the store and the head. */
+static int unwrap_old(const struct keyring_slot *slot, const uint8_t *store_id,
+		      const uint8_t kek[static SEAL_KEY_LEN], struct roots *ret)
 {
 	cleanup_buf struct buf aad = BUF_INIT;
 	size_t len = keyring_wrapped_len(&slot->info);
 
-	if (slot->info.type == KEYSTORE_SLOT_RECOVERY)
-		return crypto_box_seal_open(ret->bytes, slot->wrapped, len, slot->recovery.pk,
-					    kek) == 0
-			       ? 0
-			       : -EBADMSG;
-	slot_aad(slot, store_id, &aad);
+	buf_append(&aad, old_slot_label, sizeof(old_slot_label));
+	buf_append(&aad, store_id, STORE_ID_LEN);
+	keyring_encode_slot_head(slot, &aad);
 	if (buf_error(&aad))
 		return buf_error(&aad);
 	return seal_decrypt(kek, slot->wrapped, SPAN_OF(aad.data, aad.len),
@@ -182,39 +254,74 @@ static int unwrap(const struct keyring_slot *slot, const uint8_t *store_id,
 			    ret->bytes);
 }
 
-int keyring_slot_open(const struct keyring_slot *slot,
-		      const uint8_t store_id[static STORE_ID_LEN], struct span key,
-		      struct roots *ret)
+static int unwrap(const struct keyring_slot *slot, const uint8_t kek[static SEAL_KEY_LEN],
+		  struct roots *ret)
 {
-	uint8_t commit[KEYRING_COMMIT_LEN];
-	uint8_t kek[SEAL_KEY_LEN];
+	uint8_t sk[crypto_box_SECRETKEYBYTES];
 	int r;
 
-	r = derive_kek(slot, key, kek);
-	if (r == 0) {
-		keyring_commit(kek, slot->info.id, commit);
-		if (sodium_memcmp(commit, slot->commit, sizeof(commit)) != 0)
-			r = -EKEYREJECTED;
-	}
-	if (r == 0)
-		r = unwrap(slot, store_id, kek, ret);
-	sodium_memzero(kek, sizeof(kek));
-	return r;
+	derive_sk(slot, kek, sk);
+	r = crypto_box_seal_open(ret->bytes, slot->wrapped, keyring_wrapped_len(&slot->info),
+				 slot->pk, sk);
+	sodium_memzero(sk, sizeof(sk));
+	return r == 0 ? 0 : -EBADMSG;
 }
+
+int keyring_slot_open(const struct keyring_slot *slot,
+		      const uint8_t store_id[static STORE_ID_LEN],
+		      const uint8_t kek[static SEAL_KEY_LEN], struct roots *ret)
+{
+	struct slot_mac mac;
+	int r;
+
+	if (slot->info.is_old)
+		return slot->info.type == KEYSTORE_SLOT_RECOVERY
+			       ? unwrap(slot, kek, ret)
+			       : unwrap_old(slot, store_id, kek, ret);
+	/* a box alone says nothing of who made it */
+	derive_mac(slot, kek, &mac);
+	r = check_mac(slot, store_id, mac.key);
+	sodium_memzero(&mac, sizeof(mac));
+	return r < 0 ? r : unwrap(slot, kek, ret);
+}
+
+/* The body's MAC keys are those of the slots for exactly TIERS, and each slot's MAC is right.
+ */
+static int check_slots(const struct keyring *ring, const struct slot_macs *macs,
+		       enum keystore_tier tiers)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < ring->slot_count; i++) {
+		const struct keyring_slot *s = &ring->slots[i];
+		const struct slot_mac *mac;
+		int r;
+
+		if (s->info.is_old || s->info.tiers != tiers)
+			continue;
+		mac = slot_macs_find(macs, s->info.id);
+		r = mac ? check_mac(s, ring->store_id, mac->key) : -EBADMSG;
+		if (r < 0)
+			return r;
+		found++;
+	}
+	return found == macs->count ? 0 : -EBADMSG;
+}
+
+/* ---- bodies ---- */
 
 /* The ISSUER body is bound to the store and the slots but not to the generation, so that a
  * rewrite of the AUTH body alone can keep it. */
-static void issuer_aad(const uint8_t store_id[static STORE_ID_LEN], struct span slots,
-		       struct buf *out)
+static void issuer_aad(const struct keyring *ring, struct span slots, struct buf *out)
 {
-	buf_append(out, issuer_label, sizeof(issuer_label));
-	buf_append(out, store_id, STORE_ID_LEN);
+	buf_append(out, issuer_label[ring->format - 1], sizeof(issuer_label[0]));
+	buf_append(out, ring->store_id, STORE_ID_LEN);
 	buf_append(out, slots.data, slots.len);
 }
 
-static void auth_aad(struct span before, struct buf *out)
+static void auth_aad(const struct keyring *ring, struct span before, struct buf *out)
 {
-	buf_append(out, auth_label, sizeof(auth_label));
+	buf_append(out, auth_label[ring->format - 1], sizeof(auth_label[0]));
 	buf_append(out, before.data, before.len);
 }
 
@@ -243,28 +350,29 @@ static int encode_issuer(const struct issuer_keys *keys, const struct rng *rng,
 	return buf_error(out);
 }
 
-static int encode_auth(const struct auth_keys *keys, const struct rng *rng,
-		       const struct buf *issuer, struct buf *out)
+/* FILE is all that comes before it. */
+static int encode_auth(const struct keyring *ring, const struct auth_keys *keys,
+		       const struct rng *rng, struct span issuer, struct buf *file)
 {
 	cleanup_buf struct buf aad = BUF_INIT;
 	uint8_t plain[KEYRING_BODY_MAX];
 	uint8_t issuer_hash[SEAL_HASH_LEN];
 	size_t len;
 
-	(void)crypto_generichash(issuer_hash, sizeof(issuer_hash), issuer->data, issuer->len,
+	(void)crypto_generichash(issuer_hash, sizeof(issuer_hash), issuer.data, issuer.len,
 				 NULL, 0);
 	len = auth_keys_encode(keys, issuer_hash, plain);
-	buf_append_be32(out, (uint32_t)(len + SEAL_TAG_LEN));
-	if (!buf_error(out))
-		auth_aad(SPAN_OF(out->data, out->len), &aad);
-	if (!buf_error(out) && !buf_error(&aad))
-		append_sealed(keys->ring, rng, &aad, SPAN_OF(plain, len), out);
+	buf_append_be32(file, (uint32_t)(len + SEAL_TAG_LEN));
+	if (!buf_error(file))
+		auth_aad(ring, SPAN_OF(file->data, file->len), &aad);
+	if (!buf_error(file) && !buf_error(&aad))
+		append_sealed(keys->ring, rng, &aad, SPAN_OF(plain, len), file);
 	sodium_memzero(plain, len);
-	return buf_error(&aad) ? buf_error(&aad) : buf_error(out);
+	return buf_error(&aad) ? buf_error(&aad) : buf_error(file);
 }
 
-int keyring_encode(const struct keyring *ring, const struct auth_keys *auth,
-		   const struct issuer_keys *issuer, const struct rng *rng, struct buf *out)
+int keyring_encode(const struct keyring *ring, const struct keyring_content *content,
+		   const struct rng *rng, struct buf *out)
 {
 	cleanup_buf struct buf file = BUF_INIT;
 	cleanup_buf struct buf body = BUF_INIT;
@@ -275,13 +383,19 @@ int keyring_encode(const struct keyring *ring, const struct auth_keys *auth,
 	keyring_encode_head(ring, &file, &slots);
 	if (buf_error(&file))
 		return buf_error(&file);
-	issuer_aad(ring->store_id, SPAN_OF(file.data + slots, file.len - slots), &aad);
+	issuer_aad(ring, SPAN_OF(file.data + slots, file.len - slots), &aad);
 	if (buf_error(&aad))
 		return buf_error(&aad);
-	r = encode_issuer(issuer, rng, &aad, &body);
-	if (r < 0)
-		return r;
-	r = encode_auth(auth, rng, &body, &file);
+	if (content->issuer) {
+		r = encode_issuer(content->issuer, rng, &aad, &body);
+		if (r < 0)
+			return r;
+	} else {
+		buf_append(&body, content->issuer_sealed.data, content->issuer_sealed.len);
+		if (buf_error(&body))
+			return buf_error(&body);
+	}
+	r = encode_auth(ring, content->auth, rng, SPAN_OF(body.data, body.len), &file);
 	if (r < 0)
 		return r;
 	buf_append(&file, body.data, body.len);
@@ -312,7 +426,7 @@ int keyring_open_auth(const struct keyring_file *file, struct auth_keys *keys)
 	int r;
 
 	auth_keys_derive(keys);
-	auth_aad(file->auth.before, &aad);
+	auth_aad(&file->ring, file->auth.before, &aad);
 	r = open_body(&file->auth, keys->ring, &aad, plain);
 	if (r >= 0)
 		r = auth_keys_decode(SPAN_OF(plain, (size_t)r), keys, expected);
@@ -323,8 +437,12 @@ int keyring_open_auth(const struct keyring_file *file, struct auth_keys *keys)
 				 file->issuer_all.len, NULL, 0);
 	if (sodium_memcmp(hash, expected, sizeof(hash)) != 0)
 		return -EBADMSG;
+	if (file->ring.format == 1 && (keys->has_before || keys->has_next))
+		return -EBADMSG;
 	memcpy(keys->verifier.store_id, file->ring.store_id, STORE_ID_LEN);
-	return 0;
+	if (keys->has_next)
+		memcpy(keys->next.store_id, file->ring.store_id, STORE_ID_LEN);
+	return check_slots(&file->ring, &keys->macs, KEYSTORE_AUTH);
 }
 
 int keyring_open_issuer(const struct keyring_file *file, struct issuer_keys *keys)
@@ -334,10 +452,10 @@ int keyring_open_issuer(const struct keyring_file *file, struct issuer_keys *key
 	int r;
 
 	issuer_keys_derive(keys);
-	issuer_aad(file->ring.store_id, file->slots, &aad);
+	issuer_aad(&file->ring, file->slots, &aad);
 	r = open_body(&file->issuer, keys->ring, &aad, plain);
 	if (r >= 0)
 		r = issuer_keys_decode(SPAN_OF(plain, (size_t)r), keys);
 	sodium_memzero(plain, sizeof(plain));
-	return r;
+	return r < 0 ? r : check_slots(&file->ring, &keys->macs, KEYSTORE_BOTH);
 }

@@ -12,7 +12,6 @@
 struct slot_source {
 	const struct rng *rng;
 	const uint8_t *store_id;
-	uint64_t now;
 	uint64_t pwhash_ops;
 	uint64_t pwhash_mem;
 };
@@ -22,22 +21,42 @@ struct roots {
 	uint8_t bytes[2 * KEYRING_ROOT_LEN];
 };
 
-/*
- * Fills RET with a slot that opens TIERS with KEY: a passphrase, a key file's content, or (for
- * KEYSTORE_SLOT_RECOVERY) the 32 bytes of the X25519 secret key. -ENOMEM when Argon2 cannot
- * have its memory.
- */
-must_check int keyring_slot_make(const struct slot_source *src,
-				 const struct keystore_slot *kind, struct span key,
-				 const struct roots *roots, struct keyring_slot *ret);
+/* What follows from a slot's key encryption key, and suffices to wrap other roots for it. */
+struct slot_keys {
+	uint8_t pk[KEYRING_PK_LEN];
+	struct slot_mac mac;
+};
 
 /*
- * Opens a slot: fills as many roots as its tiers say. -EKEYREJECTED: KEY is not the one that it
- * was made with. -EBADMSG: it is, but the slot was changed since. -ENOMEM.
+ * Completes SLOT, whose info, blob or quorum are set, so that KEY opens the roots of its tiers:
+ * a passphrase, a key file's content, what a helper gives, the X25519 secret key of a recovery
+ * slot, or the key that a quorum's shares were made of. -ENOMEM when Argon2 cannot have its
+ * memory.
  */
+must_check int keyring_slot_make(const struct slot_source *src, struct span key,
+				 const struct roots *roots, struct keyring_slot *slot,
+				 struct slot_mac *ret);
+
+/* The key encryption key of a slot. -EKEYREJECTED: KEY is not the one that it was made with.
+ * -ENOMEM. */
+must_check int keyring_slot_kek(const struct keyring_slot *slot, struct span key,
+				uint8_t ret[static SEAL_KEY_LEN]);
+
+/* Opens a slot: fills as many roots as its tiers say. -EBADMSG: KEK is the right one, but the
+ * slot was changed since, or was not made by who knows KEK. */
 must_check int keyring_slot_open(const struct keyring_slot *slot,
-				 const uint8_t store_id[static STORE_ID_LEN], struct span key,
-				 struct roots *ret);
+				 const uint8_t store_id[static STORE_ID_LEN],
+				 const uint8_t kek[static SEAL_KEY_LEN], struct roots *ret);
+
+void keyring_slot_keys(const struct keyring_slot *slot, const uint8_t kek[static SEAL_KEY_LEN],
+		       struct slot_keys *ret);
+
+/* Wraps ROOTS for a slot whose pk is set, and makes its MAC. MAC is NULL for a recovery slot of
+ * format 1, which has none. */
+must_check int keyring_slot_wrap(const struct rng *rng,
+				 const uint8_t store_id[static STORE_ID_LEN],
+				 const struct roots *roots, const struct slot_mac *mac,
+				 struct keyring_slot *slot);
 
 /* BLAKE2b-256(key = KEK, "rt-kek-commit" slot_id): tells a wrong key from a damaged slot, which
  * Poly1305 alone cannot. */
@@ -49,12 +68,20 @@ void keyring_commit(const uint8_t kek[static SEAL_KEY_LEN],
 void keyring_box_seal(const struct rng *rng, const uint8_t pk[static KEYRING_PK_LEN],
 		      struct span plain, uint8_t *out);
 
-/* The whole file, appended to OUT. -ENOMEM. */
-must_check int keyring_encode(const struct keyring *ring, const struct auth_keys *auth,
-			      const struct issuer_keys *issuer, const struct rng *rng,
-			      struct buf *out);
+/* What the bodies are made of. */
+struct keyring_content {
+	const struct auth_keys *auth;
+	/* NULL while ISSUER is sealed: its body stays as it is, which the slots then have to */
+	const struct issuer_keys *issuer;
+	struct span issuer_sealed; /* length, nonce and sealed bytes */
+};
 
-/* Opens a body with keys whose root is set; derives and fills the rest. -EBADMSG. */
+/* The whole file, appended to OUT. -ENOMEM. */
+must_check int keyring_encode(const struct keyring *ring, const struct keyring_content *content,
+			      const struct rng *rng, struct buf *out);
+
+/* Opens a body with keys whose root is set; derives and fills the rest. -EBADMSG, also for a
+ * slot of format 2 whose MAC is not right. */
 must_check int keyring_open_auth(const struct keyring_file *file, struct auth_keys *keys);
 must_check int keyring_open_issuer(const struct keyring_file *file, struct issuer_keys *keys);
 

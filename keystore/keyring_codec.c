@@ -9,6 +9,9 @@ static const char magic[] = "RTKRING1";
 
 enum { MAGIC_LEN = sizeof(magic) - 1 };
 
+/* The forms of a slot, which format 2 says for each. */
+enum slot_form { FORM_OLD = 1, FORM_BOX = 2 };
+
 /* Reads off the front; once it has failed, everything reads as zero. */
 struct cursor {
 	struct span rest;
@@ -72,83 +75,152 @@ size_t keyring_root_len(const struct keystore_slot *slot)
 
 size_t keyring_wrapped_len(const struct keystore_slot *slot)
 {
-	if (slot->type == KEYSTORE_SLOT_RECOVERY)
+	if (!slot->is_old || slot->type == KEYSTORE_SLOT_RECOVERY)
 		return keyring_root_len(slot) + KEYRING_BOX_LEN;
 	return SEAL_NONCE_LEN + keyring_root_len(slot) + SEAL_TAG_LEN;
 }
 
-static size_t params_len(enum keystore_slot_type type)
+static size_t params_len(const struct keyring_slot *s)
 {
-	switch (type) {
+	switch (s->info.type) {
 	case KEYSTORE_SLOT_PASSPHRASE:
 		return 1 + 8 + 8 + KEYRING_SALT_LEN;
 	case KEYSTORE_SLOT_KEY_FILE:
 		return KEYRING_SALT_LEN;
 	case KEYSTORE_SLOT_RECOVERY:
-		return KEYRING_PK_LEN;
+		return s->info.is_old ? KEYRING_PK_LEN : 0;
 	case KEYSTORE_SLOT_CREDENTIAL:
+		return KEYRING_SALT_LEN + 2 + s->helper.blob.len;
 	case KEYSTORE_SLOT_EXEC:
+		return KEYRING_SALT_LEN + 1 + strlen(s->info.program) + 2 + s->helper.blob.len;
 	case KEYSTORE_SLOT_QUORUM:
+		return 2 + KEYSTORE_SHARE_SET_LEN + (size_t)s->info.shares * QUORUM_CHECK_LEN;
 	case KEYSTORE_SLOT_TYPE_MAX_:
 	default:
 		return 0;
 	}
 }
 
+/* ---- reading ---- */
+
+static void decode_passphrase(struct cursor *c, struct keyring_slot *s)
+{
+	c->failed |= take_u8(c) != KEYRING_ARGON2ID13;
+	s->passphrase.ops = take_be64(c);
+	s->passphrase.mem = take_be64(c);
+	c->failed |= s->passphrase.ops < KEYRING_OPS_MIN ||
+		     s->passphrase.ops > KEYRING_OPS_MAX ||
+		     s->passphrase.mem < KEYRING_MEM_MIN || s->passphrase.mem > KEYRING_MEM_MAX;
+	take_bytes(c, s->passphrase.salt, KEYRING_SALT_LEN);
+}
+
+bool keyring_program_valid(const char *program, size_t len)
+{
+	if (len < 2 || len > KEYSTORE_PROGRAM_MAX || program[0] != '/')
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)program[i] <= ' ' || (unsigned char)program[i] > '~')
+			return false;
+	return true;
+}
+
+static void decode_helper(struct cursor *c, struct keyring_slot *s)
+{
+	size_t len;
+
+	take_bytes(c, s->helper.salt, KEYRING_SALT_LEN);
+	if (s->info.type == KEYSTORE_SLOT_EXEC) {
+		len = take_u8(c);
+		take_bytes(c, (uint8_t *)s->info.program, len);
+		c->failed |= !keyring_program_valid(s->info.program, len);
+	}
+	len = take_be16(c);
+	if (len > KEYSTORE_BLOB_MAX)
+		c->failed = true;
+	else
+		s->helper.blob = SPAN_OF(take(c, len), len);
+}
+
+static void decode_quorum(struct cursor *c, struct keyring_slot *s)
+{
+	struct quorum *q = &s->quorum;
+
+	q->threshold = take_u8(c);
+	q->shares = take_u8(c);
+	if (q->threshold < 2 || q->threshold > q->shares || q->shares > KEYSTORE_SHARES_MAX) {
+		c->failed = true;
+		return;
+	}
+	take_bytes(c, q->set, KEYSTORE_SHARE_SET_LEN);
+	for (size_t i = 0; i < q->shares; i++)
+		take_bytes(c, q->checks[i], QUORUM_CHECK_LEN);
+	s->info.threshold = q->threshold;
+	s->info.shares = q->shares;
+}
+
 static void decode_params(struct cursor *c, struct keyring_slot *s)
 {
 	switch (s->info.type) {
 	case KEYSTORE_SLOT_PASSPHRASE:
-		c->failed |= take_u8(c) != KEYRING_ARGON2ID13;
-		s->passphrase.ops = take_be64(c);
-		s->passphrase.mem = take_be64(c);
-		c->failed |= s->passphrase.ops < KEYRING_OPS_MIN ||
-			     s->passphrase.ops > KEYRING_OPS_MAX ||
-			     s->passphrase.mem < KEYRING_MEM_MIN ||
-			     s->passphrase.mem > KEYRING_MEM_MAX;
-		take_bytes(c, s->passphrase.salt, KEYRING_SALT_LEN);
+		decode_passphrase(c, s);
 		break;
 	case KEYSTORE_SLOT_KEY_FILE:
 		take_bytes(c, s->key_file.salt, KEYRING_SALT_LEN);
 		break;
 	case KEYSTORE_SLOT_RECOVERY:
-		take_bytes(c, s->recovery.pk, KEYRING_PK_LEN);
+		if (s->info.is_old)
+			take_bytes(c, s->pk, KEYRING_PK_LEN);
 		break;
 	case KEYSTORE_SLOT_CREDENTIAL:
 	case KEYSTORE_SLOT_EXEC:
+		decode_helper(c, s);
+		break;
 	case KEYSTORE_SLOT_QUORUM:
+		decode_quorum(c, s);
+		break;
 	case KEYSTORE_SLOT_TYPE_MAX_:
 	default:
 		c->failed = true;
 	}
 }
 
-static bool info_valid(uint8_t type, uint8_t tiers)
+static bool info_valid(uint8_t type, uint8_t tiers, bool is_old)
 {
-	if (type < KEYSTORE_SLOT_PASSPHRASE || type > KEYSTORE_SLOT_RECOVERY)
+	uint8_t last = is_old ? KEYSTORE_SLOT_RECOVERY : KEYSTORE_SLOT_TYPE_MAX_ - 1;
+
+	if (type < KEYSTORE_SLOT_PASSPHRASE || type > last)
 		return false;
 	return tiers == KEYSTORE_BOTH ||
 	       (tiers == KEYSTORE_AUTH && type != KEYSTORE_SLOT_RECOVERY);
 }
 
-static void decode_slot(struct cursor *c, struct keyring_slot *s)
+static void decode_slot(struct cursor *c, uint32_t format, struct keyring_slot *s)
 {
+	uint8_t form = format == 1 ? FORM_OLD : take_u8(c);
 	uint8_t type = take_u8(c);
 	uint8_t tiers = take_u8(c);
+	uint16_t len;
 
-	if (!info_valid(type, tiers)) {
+	if ((form != FORM_OLD && form != FORM_BOX) ||
+	    !info_valid(type, tiers, form == FORM_OLD)) {
 		c->failed = true;
 		return;
 	}
+	s->info.is_old = form == FORM_OLD;
 	s->info.type = (enum keystore_slot_type)type;
 	s->info.tiers = (enum keystore_tier)tiers;
 	take_bytes(c, s->info.id, KEYSTORE_SLOT_ID_LEN);
 	s->info.created = take_be64(c);
-	c->failed |= take_be16(c) != params_len(s->info.type);
+	len = take_be16(c);
 	decode_params(c, s);
+	c->failed |= len != params_len(s);
+	if (!s->info.is_old)
+		take_bytes(c, s->pk, KEYRING_PK_LEN);
 	c->failed |= take_be16(c) != keyring_wrapped_len(&s->info);
 	take_bytes(c, s->wrapped, keyring_wrapped_len(&s->info));
 	take_bytes(c, s->commit, KEYRING_COMMIT_LEN);
+	if (!s->info.is_old)
+		take_bytes(c, s->mac, KEYRING_MAC_LEN);
 }
 
 static bool slot_ids_unique(const struct keyring *ring)
@@ -176,10 +248,6 @@ static void decode_body(struct cursor *c, struct span file, struct keyring_body 
 
 static void decode_head(struct cursor *c, struct keyring_file *f)
 {
-	const uint8_t *p = take(c, MAGIC_LEN);
-
-	c->failed |= !p || memcmp(p, magic, MAGIC_LEN) != 0;
-	c->failed |= take_be32(c) != KEYRING_FORMAT;
 	take_bytes(c, f->ring.store_id, STORE_ID_LEN);
 	f->ring.generation = take_be64(c);
 	f->slots = c->rest;
@@ -187,15 +255,34 @@ static void decode_head(struct cursor *c, struct keyring_file *f)
 	c->failed |= f->ring.generation == 0 || f->ring.slot_count == 0 ||
 		     f->ring.slot_count > KEYRING_SLOTS_MAX;
 	for (size_t i = 0; i < f->ring.slot_count && !c->failed; i++)
-		decode_slot(c, &f->ring.slots[i]);
+		decode_slot(c, f->ring.format, &f->ring.slots[i]);
 	f->slots.len -= c->rest.len;
+}
+
+static int decode_format(struct cursor *c, uint32_t *ret)
+{
+	const uint8_t *p = take(c, MAGIC_LEN);
+	uint32_t format = take_be32(c);
+
+	if (c->failed || memcmp(p, magic, MAGIC_LEN) != 0 || format == 0)
+		return -EBADMSG;
+	if (format > KEYRING_FORMAT)
+		return -EPROTONOSUPPORT;
+	*ret = format;
+	return 0;
 }
 
 int keyring_decode(struct span file, struct keyring_file *ret)
 {
-	struct cursor c = { .rest = file, .failed = file.len > KEYRING_FILE_MAX };
+	struct cursor c = { .rest = file };
 	struct keyring_file f = { .ring = { .generation = 0 } };
+	int r;
 
+	if (file.len > KEYRING_FILE_MAX)
+		return -EBADMSG;
+	r = decode_format(&c, &f.ring.format);
+	if (r < 0)
+		return r;
 	decode_head(&c, &f);
 	if (c.failed || !slot_ids_unique(&f.ring))
 		return -EBADMSG;
@@ -206,6 +293,30 @@ int keyring_decode(struct span file, struct keyring_file *ret)
 		return -EBADMSG;
 	*ret = f;
 	return 0;
+}
+
+/* ---- writing ---- */
+
+static void encode_helper(const struct keyring_slot *s, struct buf *out)
+{
+	size_t len = strlen(s->info.program);
+
+	buf_append(out, s->helper.salt, KEYRING_SALT_LEN);
+	if (s->info.type == KEYSTORE_SLOT_EXEC) {
+		buf_append_byte(out, (uint8_t)len);
+		buf_append(out, s->info.program, len);
+	}
+	buf_append_be16(out, (uint16_t)s->helper.blob.len);
+	buf_append(out, s->helper.blob.data, s->helper.blob.len);
+}
+
+static void encode_quorum(const struct quorum *q, struct buf *out)
+{
+	buf_append_byte(out, q->threshold);
+	buf_append_byte(out, q->shares);
+	buf_append(out, q->set, KEYSTORE_SHARE_SET_LEN);
+	for (size_t i = 0; i < q->shares; i++)
+		buf_append(out, q->checks[i], QUORUM_CHECK_LEN);
 }
 
 static void encode_params(const struct keyring_slot *s, struct buf *out)
@@ -221,11 +332,16 @@ static void encode_params(const struct keyring_slot *s, struct buf *out)
 		buf_append(out, s->key_file.salt, KEYRING_SALT_LEN);
 		break;
 	case KEYSTORE_SLOT_RECOVERY:
-		buf_append(out, s->recovery.pk, KEYRING_PK_LEN);
+		if (s->info.is_old)
+			buf_append(out, s->pk, KEYRING_PK_LEN);
 		break;
 	case KEYSTORE_SLOT_CREDENTIAL:
 	case KEYSTORE_SLOT_EXEC:
+		encode_helper(s, out);
+		break;
 	case KEYSTORE_SLOT_QUORUM:
+		encode_quorum(&s->quorum, out);
+		break;
 	case KEYSTORE_SLOT_TYPE_MAX_:
 	default:
 		break;
@@ -238,14 +354,24 @@ void keyring_encode_slot_head(const struct keyring_slot *slot, struct buf *out)
 	buf_append_byte(out, (uint8_t)slot->info.tiers);
 	buf_append(out, slot->info.id, KEYSTORE_SLOT_ID_LEN);
 	buf_append_be64(out, slot->info.created);
-	buf_append_be16(out, (uint16_t)params_len(slot->info.type));
+	buf_append_be16(out, (uint16_t)params_len(slot));
 	encode_params(slot, out);
+}
+
+void keyring_encode_slot_covered(const struct keyring_slot *s, struct buf *out)
+{
+	keyring_encode_slot_head(s, out);
+	if (!s->info.is_old)
+		buf_append(out, s->pk, KEYRING_PK_LEN);
+	buf_append_be16(out, (uint16_t)keyring_wrapped_len(&s->info));
+	buf_append(out, s->wrapped, keyring_wrapped_len(&s->info));
+	buf_append(out, s->commit, KEYRING_COMMIT_LEN);
 }
 
 void keyring_encode_head(const struct keyring *ring, struct buf *out, size_t *ret_slots)
 {
 	buf_append(out, magic, MAGIC_LEN);
-	buf_append_be32(out, KEYRING_FORMAT);
+	buf_append_be32(out, ring->format);
 	buf_append(out, ring->store_id, STORE_ID_LEN);
 	buf_append_be64(out, ring->generation);
 	*ret_slots = out->len;
@@ -253,9 +379,10 @@ void keyring_encode_head(const struct keyring *ring, struct buf *out, size_t *re
 	for (size_t i = 0; i < ring->slot_count; i++) {
 		const struct keyring_slot *s = &ring->slots[i];
 
-		keyring_encode_slot_head(s, out);
-		buf_append_be16(out, (uint16_t)keyring_wrapped_len(&s->info));
-		buf_append(out, s->wrapped, keyring_wrapped_len(&s->info));
-		buf_append(out, s->commit, KEYRING_COMMIT_LEN);
+		if (ring->format > 1)
+			buf_append_byte(out, s->info.is_old ? FORM_OLD : FORM_BOX);
+		keyring_encode_slot_covered(s, out);
+		if (!s->info.is_old)
+			buf_append(out, s->mac, KEYRING_MAC_LEN);
 	}
 }

@@ -8,21 +8,23 @@
 
 #include "base/buf.h"
 #include "keystore/keystore.h"
+#include "keystore/quorum.h"
 #include "keystore/seal.h"
 
 enum {
-	KEYRING_FORMAT = 1,
+	KEYRING_FORMAT = 2, /* what is written; 1 is read */
 	KEYRING_SLOTS_MAX = 16,
 	KEYRING_ROOT_LEN = 32,
 	KEYRING_SALT_LEN = 16,
 	KEYRING_PK_LEN = 32,
 	KEYRING_BOX_LEN = 48, /* what crypto_box_seal() adds */
-	KEYRING_PARAMS_MAX = 33,
+	KEYRING_PARAMS_MAX = KEYSTORE_BLOB_MAX + 512,
 	KEYRING_WRAPPED_MAX = 2 * KEYRING_ROOT_LEN + KEYRING_BOX_LEN,
 	KEYRING_COMMIT_LEN = 32,
+	KEYRING_MAC_LEN = 32,
 	KEYRING_AUDIT_FIRST_LEN = SEAL_KEY_LEN + KEYRING_BOX_LEN,
-	KEYRING_BODY_MAX = 2048, /* bytes of a body in clear */
-	KEYRING_FILE_MAX = 16384,
+	KEYRING_BODY_MAX = 4096, /* bytes of a body in clear */
+	KEYRING_FILE_MAX = 128 * 1024,
 	KEYRING_ARGON2ID13 = 2,
 };
 
@@ -33,6 +35,7 @@ enum {
 #define KEYRING_MEM_MIN UINT64_C(67108864)
 #define KEYRING_MEM_MAX UINT64_C(2147483648)
 
+/* info.is_old: in the form of format 1, without pk (but for recovery) and mac. */
 struct keyring_slot {
 	struct keystore_slot info;
 	union {
@@ -45,11 +48,15 @@ struct keyring_slot {
 			uint8_t salt[KEYRING_SALT_LEN];
 		} key_file;
 		struct {
-			uint8_t pk[KEYRING_PK_LEN];
-		} recovery;
+			uint8_t salt[KEYRING_SALT_LEN];
+			struct span blob; /* borrowed from whom the slot was read or made of */
+		} helper;		  /* credential, exec */
+		struct quorum quorum;
 	};
+	uint8_t pk[KEYRING_PK_LEN];	      /* the roots are wrapped for */
 	uint8_t wrapped[KEYRING_WRAPPED_MAX]; /* keyring_wrapped_len() of them */
 	uint8_t commit[KEYRING_COMMIT_LEN];
+	uint8_t mac[KEYRING_MAC_LEN];
 };
 
 struct keyring_body {
@@ -60,6 +67,7 @@ struct keyring_body {
 
 struct keyring {
 	uint8_t store_id[STORE_ID_LEN];
+	uint32_t format;     /* 1, whose slots are all old, or 2 */
 	uint64_t generation; /* from 1; one more at each rewrite */
 	uint16_t slot_count;
 	struct keyring_slot slots[KEYRING_SLOTS_MAX];
@@ -78,11 +86,17 @@ struct keyring_file {
 size_t keyring_root_len(const struct keystore_slot *slot);
 size_t keyring_wrapped_len(const struct keystore_slot *slot);
 
-/* -EBADMSG: not exactly one well-formed keyring within bounds. */
+/* -EBADMSG: not exactly one well-formed keyring within bounds. -EPROTONOSUPPORT: of a format
+ * that is newer than this code. */
 must_check int keyring_decode(struct span file, struct keyring_file *ret);
 
-/* A slot up to and without its wrapped root: what the wrapping is bound to. */
+/* An absolute path of printable characters and bounded length; it is shown to people. */
+bool keyring_program_valid(const char *program, size_t len);
+
+/* A slot from its type to the end of its parameters. */
 void keyring_encode_slot_head(const struct keyring_slot *slot, struct buf *out);
+/* A slot of format 2 up to and without its MAC: what that covers. */
+void keyring_encode_slot_covered(const struct keyring_slot *slot, struct buf *out);
 
 /* Everything before the first body. RET_SLOTS: where the slots are in OUT, as an offset. */
 void keyring_encode_head(const struct keyring *ring, struct buf *out, size_t *ret_slots);

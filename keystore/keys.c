@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "keystore/keys.h"
 
+#include <assert.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -15,6 +16,8 @@ enum keys_tag {
 	TAG_AUDIT_FIRST = 5,
 	TAG_RECOVERY_PK = 6,
 	TAG_ISSUER_HASH = 7,
+	TAG_SLOT_MAC = 8,
+	TAG_BEFORE = 9,		/* may be absent */
 	TAG_VERIFIER_NEXT = 16, /* may be absent */
 	TAG_MAX_
 };
@@ -25,11 +28,18 @@ enum keys_tag {
 enum {
 	EPOCH_LEN = 4 + 1 + 8 + SEAL_KEY_LEN,
 	VERIFIER_LEN = 4 * SEAL_KEY_LEN,
+	SLOT_MAC_LEN = KEYSTORE_SLOT_ID_LEN + SEAL_KEY_LEN,
 };
 
-_Static_assert((KEYS_EPOCHS_MAX + TAG_MAX_) * (TLV_HEAD_LEN + EPOCH_LEN) + 2 * VERIFIER_LEN +
-			       KEYRING_AUDIT_FIRST_LEN <=
-		       KEYRING_BODY_MAX,
+/* Those that may come more than once. */
+#define REPEATED ((1U << TAG_EPOCH) | (1U << TAG_SLOT_MAC))
+
+_Static_assert((int)SLOT_MAC_LEN >= (int)EPOCH_LEN &&
+		       (KEYS_EPOCHS_MAX + KEYRING_SLOTS_MAX + TAG_MAX_) *
+					       (TLV_HEAD_LEN + SLOT_MAC_LEN) +
+				       2 * VERIFIER_LEN + KEYRING_AUDIT_FIRST_LEN +
+				       2 * SEAL_KEY_LEN <=
+			       KEYRING_BODY_MAX,
 	       "the largest body must fit");
 
 const struct epoch *epochs_find(const struct epochs *e, uint32_t id)
@@ -46,6 +56,45 @@ const struct epoch *epochs_active(const struct epochs *e)
 		if (e->all[i].state == EPOCH_ACTIVE)
 			return &e->all[i];
 	return NULL;
+}
+
+bool epochs_equal(const struct epochs *a, const struct epochs *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (uint32_t i = 0; i < a->count; i++) {
+		const struct epoch *x = &a->all[i];
+		const struct epoch *y = &b->all[i];
+
+		if (x->id != y->id || x->state != y->state || x->created != y->created ||
+		    sodium_memcmp(x->key, y->key, SEAL_KEY_LEN) != 0)
+			return false;
+	}
+	return true;
+}
+
+const struct slot_mac *slot_macs_find(const struct slot_macs *macs, const uint8_t *id)
+{
+	for (uint32_t i = 0; i < macs->count; i++)
+		if (memcmp(macs->all[i].id, id, KEYSTORE_SLOT_ID_LEN) == 0)
+			return &macs->all[i];
+	return NULL;
+}
+
+void slot_macs_add(struct slot_macs *macs, const struct slot_mac *mac)
+{
+	assert(macs->count < KEYRING_SLOTS_MAX && !slot_macs_find(macs, mac->id));
+	macs->all[macs->count++] = *mac;
+}
+
+void slot_macs_drop(struct slot_macs *macs, const uint8_t *id)
+{
+	const struct slot_mac *gone = slot_macs_find(macs, id);
+
+	if (!gone)
+		return;
+	macs->all[gone - macs->all] = macs->all[--macs->count];
+	sodium_memzero(&macs->all[macs->count], sizeof(macs->all[0]));
 }
 
 void *keys_alloc(size_t size, bool *locked)
@@ -148,6 +197,30 @@ static void put_epochs(struct tlv_writer *w, const struct epochs *e)
 	sodium_memzero(p, sizeof(p));
 }
 
+static void put_macs(struct tlv_writer *w, const struct slot_macs *macs)
+{
+	uint8_t p[SLOT_MAC_LEN];
+
+	for (uint32_t i = 0; i < macs->count; i++) {
+		memcpy(p, macs->all[i].id, KEYSTORE_SLOT_ID_LEN);
+		memcpy(p + KEYSTORE_SLOT_ID_LEN, macs->all[i].key, SEAL_KEY_LEN);
+		tlv_put(w, TAG_SLOT_MAC, SPAN(p));
+	}
+	sodium_memzero(p, sizeof(p));
+}
+
+static void put_before(struct tlv_writer *w, const struct auth_keys *keys)
+{
+	uint8_t p[2 * SEAL_KEY_LEN];
+
+	if (!keys->has_before)
+		return;
+	memcpy(p, keys->meta_before, SEAL_KEY_LEN);
+	memcpy(p + SEAL_KEY_LEN, keys->anchor_before, SEAL_KEY_LEN);
+	tlv_put(w, TAG_BEFORE, SPAN(p));
+	sodium_memzero(p, sizeof(p));
+}
+
 static void put_verifier(struct tlv_writer *w, enum keys_tag tag, const struct verifier_keys *v)
 {
 	uint8_t p[VERIFIER_LEN];
@@ -173,6 +246,8 @@ size_t auth_keys_encode(const struct auth_keys *keys,
 	tlv_put(&w, TAG_AUDIT_FIRST, SPAN(keys->audit_first));
 	tlv_put(&w, TAG_RECOVERY_PK, SPAN(keys->recovery_pk));
 	tlv_put(&w, TAG_ISSUER_HASH, SPAN_OF(issuer_hash, SEAL_HASH_LEN));
+	put_macs(&w, &keys->macs);
+	put_before(&w, keys);
 	if (keys->has_next)
 		put_verifier(&w, TAG_VERIFIER_NEXT, &keys->next);
 	return w.len;
@@ -183,6 +258,7 @@ size_t issuer_keys_encode(const struct issuer_keys *keys, uint8_t out[static KEY
 	struct tlv_writer w = { .data = out, .cap = KEYRING_BODY_MAX };
 
 	put_epochs(&w, &keys->epochs);
+	put_macs(&w, &keys->macs);
 	return w.len;
 }
 
@@ -201,6 +277,31 @@ static int take_epoch(struct span v, struct epochs *e)
 	if (epochs_find(e, n->id) || (n->state == EPOCH_ACTIVE && epochs_active(e)))
 		return -EBADMSG;
 	e->count++;
+	return 0;
+}
+
+static int take_mac(struct span v, struct slot_macs *macs)
+{
+	struct slot_mac mac;
+
+	if (v.len != SLOT_MAC_LEN || macs->count == KEYRING_SLOTS_MAX)
+		return -EBADMSG;
+	memcpy(mac.id, v.data, KEYSTORE_SLOT_ID_LEN);
+	memcpy(mac.key, v.data + KEYSTORE_SLOT_ID_LEN, SEAL_KEY_LEN);
+	if (slot_macs_find(macs, mac.id))
+		return -EBADMSG;
+	slot_macs_add(macs, &mac);
+	sodium_memzero(&mac, sizeof(mac));
+	return 0;
+}
+
+static int take_before(struct span v, struct auth_keys *k)
+{
+	if (v.len != 2 * SEAL_KEY_LEN)
+		return -EBADMSG;
+	memcpy(k->meta_before, v.data, SEAL_KEY_LEN);
+	memcpy(k->anchor_before, v.data + SEAL_KEY_LEN, SEAL_KEY_LEN);
+	k->has_before = true;
 	return 0;
 }
 
@@ -240,6 +341,10 @@ static int take_auth_field(const struct tlv *t, struct auth_keys *k, uint8_t *is
 		return take_fixed(t->value, k->recovery_pk, sizeof(k->recovery_pk));
 	case TAG_ISSUER_HASH:
 		return take_fixed(t->value, issuer_hash, SEAL_HASH_LEN);
+	case TAG_SLOT_MAC:
+		return take_mac(t->value, &k->macs);
+	case TAG_BEFORE:
+		return take_before(t->value, k);
 	case TAG_VERIFIER_NEXT:
 		k->has_next = true;
 		return take_verifier(t->value, &k->next);
@@ -252,12 +357,14 @@ static int take_auth_field(const struct tlv *t, struct auth_keys *k, uint8_t *is
 int auth_keys_decode(struct span plain, struct auth_keys *ret,
 		     uint8_t ret_issuer_hash[static SEAL_HASH_LEN])
 {
-	struct tlv_reader reader = { .rest = plain, .repeat = TAG_EPOCH };
+	struct tlv_reader reader = { .rest = plain, .repeat = REPEATED };
 	unsigned seen = 0;
 	struct tlv t;
 	int r;
 
 	ret->epochs.count = 0;
+	ret->macs.count = 0;
+	ret->has_before = false;
 	ret->has_next = false;
 	while ((r = tlv_next(&reader, &t)) > 0) {
 		if (t.tag >= TAG_MAX_)
@@ -274,13 +381,17 @@ int auth_keys_decode(struct span plain, struct auth_keys *ret,
 
 int issuer_keys_decode(struct span plain, struct issuer_keys *ret)
 {
-	struct tlv_reader reader = { .rest = plain, .repeat = TAG_EPOCH };
+	struct tlv_reader reader = { .rest = plain, .repeat = REPEATED };
 	struct tlv t;
 	int r;
 
 	ret->epochs.count = 0;
+	ret->macs.count = 0;
 	while ((r = tlv_next(&reader, &t)) > 0) {
-		r = t.tag == TAG_EPOCH ? take_epoch(t.value, &ret->epochs) : -EBADMSG;
+		if (t.tag == TAG_EPOCH)
+			r = take_epoch(t.value, &ret->epochs);
+		else
+			r = t.tag == TAG_SLOT_MAC ? take_mac(t.value, &ret->macs) : -EBADMSG;
 		if (r < 0)
 			return r;
 	}

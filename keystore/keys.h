@@ -30,6 +30,7 @@ struct epochs {
 /* NULL when there is no such epoch. */
 const struct epoch *epochs_find(const struct epochs *e, uint32_t id);
 const struct epoch *epochs_active(const struct epochs *e);
+bool epochs_equal(const struct epochs *a, const struct epochs *b);
 
 struct verifier_keys {
 	uint8_t store_id[STORE_ID_LEN];
@@ -38,6 +39,24 @@ struct verifier_keys {
 	uint8_t tag[SEAL_KEY_LEN];
 	uint8_t decoy[SEAL_KEY_LEN];
 };
+
+/* The keys of the slots' MACs, by which whoever holds them can wrap new roots for a slot
+ * without its owner. */
+struct slot_mac {
+	uint8_t id[KEYSTORE_SLOT_ID_LEN];
+	uint8_t key[SEAL_KEY_LEN];
+};
+
+struct slot_macs {
+	uint32_t count;
+	struct slot_mac all[KEYRING_SLOTS_MAX];
+};
+
+/* NULL when there is none. */
+const struct slot_mac *slot_macs_find(const struct slot_macs *macs, const uint8_t *id);
+/* There must be room, and none of that id. */
+void slot_macs_add(struct slot_macs *macs, const struct slot_mac *mac);
+void slot_macs_drop(struct slot_macs *macs, const uint8_t *id);
 
 struct auth_keys {
 	uint8_t root[KEYRING_ROOT_LEN];
@@ -54,12 +73,19 @@ struct auth_keys {
 	bool has_next;
 	uint8_t audit_first[KEYRING_AUDIT_FIRST_LEN]; /* sealed to recovery_pk */
 	uint8_t recovery_pk[KEYRING_PK_LEN];
+	struct slot_macs macs; /* of the slots that open AUTH alone */
+	/* the keys of META and anchor from before the roots changed, as long as META may be
+	 * under them */
+	bool has_before;
+	uint8_t meta_before[SEAL_KEY_LEN];
+	uint8_t anchor_before[SEAL_KEY_LEN];
 };
 
 struct issuer_keys {
 	uint8_t root[KEYRING_ROOT_LEN];
 	uint8_t ring[SEAL_KEY_LEN]; /* derived from root */
 	struct epochs epochs;
+	struct slot_macs macs; /* of the slots that open both */
 };
 
 /* Guarded memory of SIZE bytes, zero-filled and writable; NULL when there is none. LOCKED is

@@ -358,6 +358,7 @@ static int make_keys(struct keystore *ks, struct making *m, uint64_t now)
 		return -ENOMEM;
 	rng_fill(&ks->rng, ring->store_id, STORE_ID_LEN);
 	rng_fill(&ks->rng, m, sizeof(*m));
+	ring->format = KEYRING_FORMAT;
 	ring->generation = 1;
 	memcpy(ks->auth->root, m->roots.bytes, KEYRING_ROOT_LEN);
 	memcpy(ks->issuer->root, m->roots.bytes + KEYRING_ROOT_LEN, KEYRING_ROOT_LEN);
@@ -367,24 +368,24 @@ static int make_keys(struct keystore *ks, struct making *m, uint64_t now)
 	keyring_box_seal(&ks->rng, ks->auth->recovery_pk, SPAN(m->audit_first),
 			 ks->auth->audit_first);
 	memcpy(ks->meta->audit.key, m->audit_first, KEYSTORE_AUDIT_LEN);
-	keys_protect(ks->auth);
-	keys_protect(ks->issuer);
 	return 0;
 }
 
 static int make_slots(struct keystore *ks, const struct making *m,
 		      const struct keystore_first_keys *first, uint64_t now)
 {
-	static const struct keystore_slot kinds[] = {
-		{ .type = KEYSTORE_SLOT_PASSPHRASE, .tiers = KEYSTORE_BOTH },
-		{ .type = KEYSTORE_SLOT_RECOVERY, .tiers = KEYSTORE_BOTH },
-		{ .type = KEYSTORE_SLOT_KEY_FILE, .tiers = KEYSTORE_AUTH },
+	static const struct {
+		enum keystore_slot_type type;
+		enum keystore_tier tiers;
+	} kinds[] = {
+		{ KEYSTORE_SLOT_PASSPHRASE, KEYSTORE_BOTH },
+		{ KEYSTORE_SLOT_RECOVERY, KEYSTORE_BOTH },
+		{ KEYSTORE_SLOT_KEY_FILE, KEYSTORE_AUTH },
 	};
 	struct keyring *ring = &ks->file.ring;
 	const struct slot_source src = {
 		.rng = &ks->rng,
 		.store_id = ring->store_id,
-		.now = now,
 		.pwhash_ops = ks->pwhash_ops,
 		.pwhash_mem = ks->pwhash_mem,
 	};
@@ -397,11 +398,24 @@ static int make_slots(struct keystore *ks, const struct making *m,
 
 	ring->slot_count = first->key_file ? 3 : 2;
 	for (size_t i = 0; i < ring->slot_count; i++) {
-		int r = keyring_slot_make(&src, &kinds[i], keys[i], &m->roots, &ring->slots[i]);
+		struct keyring_slot *s = &ring->slots[i];
+		struct slot_mac mac;
+		int r;
 
+		s->info.type = kinds[i].type;
+		s->info.tiers = kinds[i].tiers;
+		s->info.created = now;
+		rng_fill(&ks->rng, s->info.id, sizeof(s->info.id));
+		r = keyring_slot_make(&src, keys[i], &m->roots, s, &mac);
 		if (r < 0)
 			return r;
+		slot_macs_add(s->info.tiers == KEYSTORE_BOTH ? &ks->issuer->macs
+							     : &ks->auth->macs,
+			      &mac);
+		sodium_memzero(&mac, sizeof(mac));
 	}
+	keys_protect(ks->auth);
+	keys_protect(ks->issuer);
 	return 0;
 }
 
@@ -417,6 +431,7 @@ static int sync_store_dir(const struct keystore *ks)
 /* The keyring last: until it is there, there is no keystore. */
 static int write_files(struct keystore *ks, struct report *report)
 {
+	const struct keyring_content content = { .auth = ks->auth, .issuer = ks->issuer };
 	uint8_t anchor[ANCHOR_LEN] = { 0 };
 	cleanup_buf struct buf file = BUF_INIT;
 	int r;
@@ -437,7 +452,7 @@ static int write_files(struct keystore *ks, struct report *report)
 	/* an empty one after a power cut would be taken for one that was lost */
 	r = state_replace_anchor(ks);
 	if (r == 0)
-		r = keyring_encode(&ks->file.ring, ks->auth, ks->issuer, &ks->rng, &file);
+		r = keyring_encode(&ks->file.ring, &content, &ks->rng, &file);
 	if (r == 0)
 		r = fs_replace(ks->dirfd, KEYRING_NAME, file.data, file.len, FILE_MODE);
 	/* it may have its name already, and its recovery key would never be shown */
@@ -457,6 +472,24 @@ static int make_recovery_text(const struct making *m, struct secret **ret)
 	return 0;
 }
 
+static const char *key_name(enum keystore_slot_type type)
+{
+	switch (type) {
+	case KEYSTORE_SLOT_PASSPHRASE:
+		return "passphrase";
+	case KEYSTORE_SLOT_CREDENTIAL:
+		return "credential's secret";
+	case KEYSTORE_SLOT_EXEC:
+		return "helper's secret";
+	case KEYSTORE_SLOT_KEY_FILE:
+	case KEYSTORE_SLOT_RECOVERY:
+	case KEYSTORE_SLOT_QUORUM:
+	case KEYSTORE_SLOT_TYPE_MAX_:
+	default:
+		return "key file";
+	}
+}
+
 int keystore_check_key(enum keystore_slot_type type, const struct secret *key,
 		       struct report *report)
 {
@@ -464,10 +497,10 @@ int keystore_check_key(enum keystore_slot_type type, const struct secret *key,
 	size_t least = passphrase ? 1 : KEYSTORE_KEY_FILE_MIN;
 	size_t most = passphrase ? KEYSTORE_PASSPHRASE_MAX : KEYSTORE_KEY_FILE_MAX;
 
-	if (secret_len(key) >= least && secret_len(key) <= most)
+	if (key && secret_len(key) >= least && secret_len(key) <= most)
 		return 0;
-	(void)report_set(report, -EINVAL, "a %s has %zu to %zu bytes",
-			 passphrase ? "passphrase" : "key file", least, most);
+	(void)report_set(report, -EINVAL, "a %s has %zu to %zu bytes", key_name(type), least,
+			 most);
 	report_hint(report, passphrase ? "six random words make a good one"
 				       : "(umask 077; head -c 64 /dev/urandom > FILE) makes a "
 					 "good one");

@@ -114,6 +114,9 @@ int meta_open(const uint8_t key[static SEAL_KEY_LEN],
 	uint8_t aad[META_AAD_LEN];
 	int r;
 
+	/* what comes later may have another length, but begins with its number as well */
+	if (value.len > 0 && value.data[0] > META_FORMAT)
+		return -EPROTONOSUPPORT;
 	if (value.len != META_LEN || memcmp(value.data, head, sizeof(head)) != 0)
 		return -EBADMSG;
 	make_aad(store_id, value.data, aad);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "keystore/internal.h"
+#include "keystore/draft.h"
 
 _Static_assert((int)KEYSTORE_RESEAL_KEY_MAX == (int)RECORD_KEY_MAX, "a key must fit");
 _Static_assert((int)KEYSTORE_RESEAL_BATCH <= (int)KEYSTORE_TXN_MAX, "a batch must fit");
@@ -68,57 +68,28 @@ static int keep_active(const struct keystore *ks, struct epochs *e)
 	return 0;
 }
 
-struct both {
-	struct epochs auth;
-	struct epochs issuer;
-};
-
-/* In place: verifier keys beside the epochs are lent to others. */
-static void swap_epochs(struct keystore *ks, struct both *b)
+/* Writes a keyring whose epochs EDIT has changed, and with ROTATE also the roots. All or
+ * nothing in memory. */
+static int change_epochs(struct keystore *ks, edit_fn *edit, bool rotate, struct report *report)
 {
-	struct epochs auth = ks->auth->epochs;
-	struct epochs issuer = ks->issuer->epochs;
+	cleanup_draft struct ring_draft *d = NULL;
+	int r = draft_new(ks, &d, report);
 
-	keys_unprotect(ks->auth);
-	keys_unprotect(ks->issuer);
-	ks->auth->epochs = b->auth;
-	ks->issuer->epochs = b->issuer;
-	keys_protect(ks->auth);
-	keys_protect(ks->issuer);
-	b->auth = auth;
-	b->issuer = issuer;
-	sodium_memzero(&auth, sizeof(auth));
-	sodium_memzero(&issuer, sizeof(issuer));
-}
-
-/* Writes a keyring whose epochs EDIT has changed. All or nothing in memory. */
-static int change_epochs(struct keystore *ks, edit_fn *edit, struct report *report)
-{
-	struct keyring ring = ks->file.ring;
-	struct both *b = keys_alloc(sizeof(*b), &ks->locked);
-	int r;
-
-	if (!b)
-		return report_set(report, -ENOMEM, "out of guarded memory");
-	b->auth = ks->auth->epochs;
-	b->issuer = ks->issuer->epochs;
-	r = edit(ks, &b->auth);
+	if (r < 0)
+		return r;
+	r = edit(ks, &d->auth.epochs);
 	if (r == 0)
-		r = edit(ks, &b->issuer);
-	if (r < 0) {
-		(void)report_set(report, r, "cannot make new keys: %s", strerrordesc_np(-r));
-	} else {
-		swap_epochs(ks, b);
-		r = ring_write(ks, &ring, report);
-		if (r < 0)
-			swap_epochs(ks, b);
-	}
-	keys_free(b);
-	return r;
+		r = edit(ks, &d->issuer.epochs);
+	if (r < 0)
+		return report_set(report, r, "cannot make new keys: %s", strerrordesc_np(-r));
+	if (rotate)
+		r = draft_rotate(ks, d, report);
+	return r < 0 ? r : draft_write(ks, d, report);
 }
 
 int keystore_reseal_begin(struct keystore *ks, struct report *report)
 {
+	bool rotate;
 	int r = need_both(ks, report);
 
 	if (r < 0)
@@ -127,16 +98,17 @@ int keystore_reseal_begin(struct keystore *ks, struct report *report)
 		return report_set(report, -EALREADY, "it is being encrypted anew already");
 	if (ks->in_txn || ks->walking)
 		return report_set(report, -EBUSY, "the store is in use");
-	r = change_epochs(ks, add_epoch, report);
+	rotate = keystore_may_rekey(ks, NULL) == 0;
+	r = change_epochs(ks, add_epoch, rotate, report);
 	if (r < 0)
 		return r;
 	ks->meta->seals_auth = 0;
 	ks->meta->seals_issuer = 0;
-	if (ring_prove(ks, NULL) == 0)
-		ring_drop_prev(ks); /* it knows nothing of the new keys */
+	ring_drop_prev(ks); /* it knows nothing of the new keys */
 	/* the first batch binds META to the keyring if this does not */
 	ignore_result(txn_commit_empty(ks, NULL));
-	return 0;
+	ring_settle_keys(ks);
+	return rotate ? 0 : keystore_may_rekey(ks, report) < 0;
 }
 
 /* ---- looking ---- */
@@ -331,9 +303,7 @@ static int destroy_old(struct keystore *ks, struct keystore_reseal *pass, struct
 	if (r == -ENOSPC && report)
 		*report = (struct report){ 0 };
 	store_view_break_all(ks); /* their records would not open any more */
-	r = change_epochs(ks, keep_active, report);
-	if (r == 0)
-		r = ring_prove(ks, report);
+	r = change_epochs(ks, keep_active, false, report);
 	if (r < 0)
 		return r;
 	ring_drop_prev(ks);

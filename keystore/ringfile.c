@@ -7,6 +7,20 @@
 #include "base/fs.h"
 #include "keystore/internal.h"
 
+static int tell_unread(const struct keystore *ks, const char *name, int r,
+		       struct report *report)
+{
+	if (r == -EPROTONOSUPPORT) {
+		(void)report_set(report, r, "%s/%s was written by a newer rotated", ks->dir,
+				 name);
+		report_hint(report, "upgrade rotated; nothing was changed");
+		return r;
+	}
+	(void)report_set(report, r, "%s/%s is damaged: %s", ks->dir, name, strerrordesc_np(-r));
+	report_hint(report, "put back a backup of %s/%s", ks->dir, name);
+	return r;
+}
+
 static int ring_load_from(struct keystore *ks, const char *name, struct report *report)
 {
 	struct buf bytes = BUF_INIT;
@@ -21,10 +35,7 @@ static int ring_load_from(struct keystore *ks, const char *name, struct report *
 		r = keyring_decode(SPAN_OF(bytes.data, bytes.len), &file);
 	if (r < 0) {
 		buf_release(&bytes);
-		(void)report_set(report, r, "%s/%s is damaged: %s", ks->dir, name,
-				 strerrordesc_np(-r));
-		report_hint(report, "put back a backup of %s/%s", ks->dir, name);
-		return r;
+		return tell_unread(ks, name, r, report);
 	}
 	buf_release(&ks->ring_bytes);
 	ks->ring_bytes = bytes;
@@ -109,51 +120,35 @@ static void overwrite_nameless(int fd)
 		overwrite(fd);
 }
 
-static int write_files(struct keystore *ks, const struct buf *bytes)
+static int read_back(const struct keystore *ks, const struct buf *bytes)
+{
+	cleanup_buf struct buf now = BUF_INIT;
+	int r = fs_read(ks->dirfd, KEYRING_NAME, KEYRING_FILE_MAX, &now);
+
+	if (r < 0)
+		return r;
+	return now.len == bytes->len && memcmp(now.data, bytes->data, now.len) == 0 ? 0 : -EIO;
+}
+
+int ring_replace(struct keystore *ks, const struct buf *bytes)
 {
 	cleanup_close int old =
 		openat(ks->dirfd, KEYRING_NAME, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 	int r = fs_replace(ks->dirfd, KEYRING_PREV_NAME, ks->ring_bytes.data,
 			   ks->ring_bytes.len, 0600);
 
-	if (r == 0)
-		r = fs_replace(ks->dirfd, KEYRING_NAME, bytes->data, bytes->len, 0600);
-	if (r == 0)
-		overwrite_nameless(old);
-	return r;
-}
-
-int ring_write(struct keystore *ks, struct keyring *ring, struct report *report)
-{
-	cleanup_buf struct buf bytes = BUF_INIT;
-	int r;
-
-	ring->generation++;
-	r = keyring_encode(ring, ks->auth, ks->issuer, &ks->rng, &bytes);
-	if (r == 0)
-		r = write_files(ks, &bytes);
 	if (r < 0)
-		return db_report(report, r, "cannot write the keyring in", ks->dir);
-	return ring_load_from(ks, KEYRING_NAME, report);
-}
-
-int ring_prove(struct keystore *ks, struct report *report)
-{
-	struct auth_keys *auth = keys_alloc(sizeof(*auth), &ks->locked);
-	struct issuer_keys *issuer = keys_alloc(sizeof(*issuer), &ks->locked);
-	int r = auth && issuer ? 0 : -ENOMEM;
-
-	if (r == 0) {
-		memcpy(auth->root, ks->auth->root, sizeof(auth->root));
-		memcpy(issuer->root, ks->issuer->root, sizeof(issuer->root));
-		r = keyring_open_auth(&ks->file, auth);
-	}
+		return r;
+	r = fs_replace(ks->dirfd, KEYRING_NAME, bytes->data, bytes->len, 0600);
 	if (r == 0)
-		r = keyring_open_issuer(&ks->file, issuer);
-	if (r == 0 && (auth->epochs.count != ks->auth->epochs.count ||
-		       issuer->epochs.count != ks->issuer->epochs.count))
-		r = -EBADMSG;
-	keys_free(auth);
-	keys_free(issuer);
-	return db_report(report, r, "cannot read back the keyring in", ks->dir);
+		r = read_back(ks, bytes);
+	if (r < 0) {
+		/* it may have its name already, and only the sync have failed */
+		ignore_result(fs_replace(ks->dirfd, KEYRING_NAME, ks->ring_bytes.data,
+					 ks->ring_bytes.len, 0600));
+		return r;
+	}
+	ks->from_prev = false;
+	overwrite_nameless(old);
+	return 0;
 }

@@ -8,6 +8,17 @@
 #include "base/fs.h"
 #include "keystore/internal.h"
 
+/* With the key of now, or of before the roots changed. */
+static int open_meta(const struct keystore *ks, struct span value, struct meta *ret)
+{
+	const uint8_t *store_id = ks->file.ring.store_id;
+	int r = meta_open(ks->auth->meta, store_id, value, ret);
+
+	if (r == -EBADMSG && ks->auth->has_before)
+		r = meta_open(ks->auth->meta_before, store_id, value, ret);
+	return r;
+}
+
 int state_meta_of(struct keystore *ks, MDB_txn *txn, struct meta *ret)
 {
 	MDB_val key = db_val(SPAN_STRING("META"));
@@ -16,9 +27,7 @@ int state_meta_of(struct keystore *ks, MDB_txn *txn, struct meta *ret)
 
 	if (r == -ENOENT)
 		return -EBADMSG;
-	if (r < 0)
-		return r;
-	return meta_open(ks->auth->meta, ks->file.ring.store_id, db_span(&value), ret);
+	return r < 0 ? r : open_meta(ks, db_span(&value), ret);
 }
 
 static int read_meta(struct keystore *ks, struct meta *ret)
@@ -29,15 +38,43 @@ static int read_meta(struct keystore *ks, struct meta *ret)
 	return r < 0 ? r : state_meta_of(ks, txn, ret);
 }
 
+bool state_is_bound(struct keystore *ks)
+{
+	cleanup_db_txn MDB_txn *txn = NULL;
+	MDB_val key = db_val(SPAN_STRING("META"));
+	MDB_val value;
+	struct meta m;
+	int r;
+
+	r = db_error(mdb_txn_begin(ks->db, NULL, MDB_RDONLY, &txn));
+	if (r == 0)
+		r = db_error(mdb_get(txn, ks->meta_db, &key, &value));
+	if (r == 0)
+		r = meta_open(ks->auth->meta, ks->file.ring.store_id, db_span(&value), &m);
+	sodium_memzero(&m, sizeof(m));
+	return r == 0;
+}
+
+/* The newest slot under a key of now or of before. */
 static int read_anchor(const struct keystore *ks, struct anchor *ret)
 {
 	cleanup_buf struct buf file = BUF_INIT;
+	const uint8_t *store_id = ks->file.ring.store_id;
+	struct anchor before;
+	struct span all;
 	int r = fs_read(ks->dirfd, ANCHOR_NAME, ANCHOR_LEN, &file);
 
 	if (r < 0)
 		return r;
-	return anchor_decode(ks->auth->anchor, ks->file.ring.store_id,
-			     SPAN_OF(file.data, file.len), ret);
+	all = SPAN_OF(file.data, file.len);
+	r = anchor_decode(ks->auth->anchor, store_id, all, ret);
+	if (ks->auth->has_before &&
+	    anchor_decode(ks->auth->anchor_before, store_id, all, &before) == 0 &&
+	    (r < 0 || before.txid > ret->txid)) {
+		*ret = before;
+		r = 0;
+	}
+	return r;
 }
 
 int state_read_meta(struct keystore *ks, struct meta *ret)
@@ -80,6 +117,21 @@ static int judge(const struct keystore *ks, enum keystore_health *ret)
 	return 0;
 }
 
+static int tell_meta(const struct keystore *ks, int r, struct report *report)
+{
+	if (r == -EPROTONOSUPPORT) {
+		(void)report_set(report, r, "%s was written by a newer rotated", ks->store_dir);
+		report_hint(report, "upgrade rotated; nothing was changed");
+		return r;
+	}
+	(void)report_set(report, r,
+			 "%s: the META record does not open: it was altered, or is older than "
+			 "the keyring's roots: %s",
+			 ks->store_dir, strerrordesc_np(-r));
+	report_hint(report, "put back keyring and store of %s from the same backup", ks->dir);
+	return r;
+}
+
 int state_load(struct keystore *ks, struct report *report)
 {
 	int r;
@@ -90,11 +142,7 @@ int state_load(struct keystore *ks, struct report *report)
 	r = read_meta(ks, ks->meta);
 	if (r < 0) {
 		state_forget(ks);
-		(void)report_set(report, r, "%s: the META record does not open: %s",
-				 ks->store_dir, strerrordesc_np(-r));
-		report_hint(report, "put back keyring and store of %s from the same backup",
-			    ks->dir);
-		return r;
+		return tell_meta(ks, r, report);
 	}
 	r = judge(ks, &ks->health);
 	if (r < 0) {
@@ -157,6 +205,16 @@ int state_write_anchor(struct keystore *ks)
 	cleanup_close int fd = open_anchor(ks);
 
 	return fd < 0 ? fd : write_slot(ks, fd, anchor_offset(ks->meta->txid));
+}
+
+int state_sync_anchor(struct keystore *ks)
+{
+	cleanup_close int fd = open_anchor(ks);
+	int r = fd < 0 ? fd : write_slot(ks, fd, anchor_offset(ks->meta->txid));
+
+	if (r < 0)
+		return r;
+	return fsync(fd) < 0 ? -errno : 0;
 }
 
 /* Both slots, so that none of them is newer than the store; makes the file if it is lost. */

@@ -31,7 +31,9 @@ int tlv_next(struct tlv_reader *r, struct tlv *ret)
 	if (r->rest.len < TLV_HEAD_LEN)
 		return -EBADMSG;
 	tag = r->rest.data[0];
-	if (tag < r->last || tag == 0 || (tag == r->last && tag != r->repeat))
+	if (tag < r->last || tag == 0)
+		return -EBADMSG;
+	if (tag == r->last && (tag >= 32 || !(r->repeat & (1U << tag))))
 		return -EBADMSG;
 	len = load_be32(r->rest.data + 1);
 	if (len > r->rest.len - TLV_HEAD_LEN)

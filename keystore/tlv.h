@@ -28,8 +28,8 @@ struct tlv {
 
 struct tlv_reader {
 	struct span rest;
-	uint8_t last;	/* the highest tag so far */
-	uint8_t repeat; /* the one tag that may come more than once; 0 for none */
+	uint8_t last;	 /* the highest tag so far */
+	uint32_t repeat; /* bits 1 << tag, of those below 32 that may come more than once */
 };
 
 /* 1 and the next field, 0 at the end, -EBADMSG when it does not fit or is out of order. Tag 0

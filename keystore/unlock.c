@@ -6,9 +6,43 @@
 #include "keystore/internal.h"
 #include "keystore/recovery.h"
 
-/* Finds the slot that KEY opens. */
-static int open_slot(const struct keystore *ks, enum keystore_slot_type type, struct span key,
-		     struct roots *roots, enum keystore_tier *ret_tiers)
+/* In guarded memory. */
+struct opened {
+	struct roots roots;
+	uint8_t kek[SEAL_KEY_LEN];
+	const struct keyring_slot *slot; /* of the loaded keyring */
+};
+
+/* What somebody brings to open a slot. */
+struct opener {
+	enum keystore_slot_type type;
+	const uint8_t *id; /* that slot alone; NULL: any of the type */
+	struct span key;
+	bool is_kek; /* key is the slot's key encryption key already */
+};
+
+static bool fits(const struct opener *o, const struct keystore_slot *slot)
+{
+	return slot->type == o->type &&
+	       (!o->id || memcmp(slot->id, o->id, KEYSTORE_SLOT_ID_LEN) == 0);
+}
+
+static int find_kek(const struct opener *o, const struct keyring_slot *slot,
+		    uint8_t kek[static SEAL_KEY_LEN])
+{
+	uint8_t commit[KEYRING_COMMIT_LEN];
+
+	if (!o->is_kek)
+		return keyring_slot_kek(slot, o->key, kek);
+	keyring_commit(o->key.data, slot->info.id, commit);
+	if (sodium_memcmp(commit, slot->commit, sizeof(commit)) != 0)
+		return -EKEYREJECTED;
+	memcpy(kek, o->key.data, SEAL_KEY_LEN);
+	return 0;
+}
+
+/* Finds the slot that O opens. */
+static int open_slot(const struct keystore *ks, const struct opener *o, struct opened *ret)
 {
 	const struct keyring *ring = &ks->file.ring;
 	int result = -ENOENT;
@@ -16,11 +50,14 @@ static int open_slot(const struct keystore *ks, enum keystore_slot_type type, st
 	for (size_t i = 0; i < ring->slot_count; i++) {
 		int r;
 
-		if (ring->slots[i].info.type != type)
+		if (!fits(o, &ring->slots[i].info))
 			continue;
-		r = keyring_slot_open(&ring->slots[i], ring->store_id, key, roots);
+		r = find_kek(o, &ring->slots[i], ret->kek);
 		if (r == 0)
-			*ret_tiers = ring->slots[i].info.tiers;
+			r = keyring_slot_open(&ring->slots[i], ring->store_id, ret->kek,
+					      &ret->roots);
+		if (r == 0)
+			ret->slot = &ring->slots[i];
 		if (r != -EKEYREJECTED)
 			return r;
 		result = r;
@@ -65,17 +102,16 @@ static int open_issuer(struct keystore *ks, const struct roots *roots)
 }
 
 /* Tries the loaded keyring: slot, then bodies. */
-static int try_ring(struct keystore *ks, enum keystore_slot_type type, struct span key,
-		    struct roots *roots)
+static int try_ring(struct keystore *ks, const struct opener *o, struct opened *opened)
 {
-	enum keystore_tier tiers = 0;
-	int r;
+	int r = open_slot(ks, o, opened);
 
-	r = open_slot(ks, type, key, roots, &tiers);
 	if (r == 0 && !ks->auth)
-		r = open_auth(ks, roots);
-	if (r == 0 && !ks->issuer && tiers & KEYSTORE_ISSUER)
-		r = open_issuer(ks, roots);
+		r = open_auth(ks, &opened->roots);
+	if (r == 0 && !ks->issuer && opened->slot->info.tiers & KEYSTORE_ISSUER)
+		r = open_issuer(ks, &opened->roots);
+	if (r == 0)
+		ring_remember(ks, opened->slot, opened->kek);
 	return r;
 }
 
@@ -103,45 +139,94 @@ int ring_tell(struct report *report, int r, const struct keystore *ks,
 	return r;
 }
 
-static int unlock_with(struct keystore *ks, enum keystore_slot_type type, struct span key,
-		       struct report *report, struct roots *roots)
+static int unlock_with(struct keystore *ks, const struct opener *o, struct opened *opened,
+		       struct report *report)
 {
 	bool was_open = ks->auth;
 	int r;
 
-	r = try_ring(ks, type, key, roots);
+	r = try_ring(ks, o, opened);
 	if (r == -EBADMSG && !was_open && ring_has_prev(ks) && ring_load_prev(ks) == 0) {
 		keystore_seal(ks, KEYSTORE_BOTH);
-		r = try_ring(ks, type, key, roots);
+		r = try_ring(ks, o, opened);
 	}
+	if (r == 0 && !was_open)
+		r = state_load(ks, report);
+	else if (r < 0)
+		(void)ring_tell(report, r, ks, o->type);
 	if (r < 0) {
 		if (!was_open)
 			keystore_seal(ks, KEYSTORE_BOTH);
-		return ring_tell(report, r, ks, type);
-	}
-	if (was_open)
-		return 0;
-	r = state_load(ks, report);
-	if (r < 0) {
-		keystore_seal(ks, KEYSTORE_BOTH);
 		return r;
 	}
-	if (ks->health == KEYSTORE_HEALTHY)
+	if (ks->health != KEYSTORE_HEALTHY)
+		return 0;
+	if (!was_open) {
 		ring_settle(ks);
+		ring_settle_keys(ks);
+	}
+	ring_convert(ks);
 	return 0;
 }
 
-static int unlock(struct keystore *ks, enum keystore_slot_type type, struct span key,
-		  struct report *report)
+static int unlock(struct keystore *ks, const struct opener *o, struct report *report)
 {
-	struct roots *roots = keys_alloc(sizeof(*roots), &ks->locked);
+	struct opened *opened = keys_alloc(sizeof(*opened), &ks->locked);
 	int r;
 
-	if (!roots)
+	if (!opened)
 		return report_set(report, -ENOMEM, "out of guarded memory");
-	r = unlock_with(ks, type, key, report, roots);
-	keys_free(roots);
+	r = unlock_with(ks, o, opened, report);
+	keys_free(opened);
 	return r;
+}
+
+static int unlock_any(struct keystore *ks, enum keystore_slot_type type, struct span key,
+		      struct report *report)
+{
+	const struct opener o = { .type = type, .key = key };
+
+	return unlock(ks, &o, report);
+}
+
+const struct keyring_slot *ring_slot(const struct keystore *ks, const uint8_t *id)
+{
+	for (size_t i = 0; i < ks->file.ring.slot_count; i++)
+		if (memcmp(ks->file.ring.slots[i].info.id, id, KEYSTORE_SLOT_ID_LEN) == 0)
+			return &ks->file.ring.slots[i];
+	return NULL;
+}
+
+int keystore_unlock_slot(struct keystore *ks, const uint8_t id[static KEYSTORE_SLOT_ID_LEN],
+			 const struct secret *key, struct report *report)
+{
+	const struct keyring_slot *slot = ring_slot(ks, id);
+	struct opener o = { .id = id, .key = { secret_data(key), secret_len(key) } };
+
+	if (!slot)
+		return ring_no_slot(id, report);
+	o.type = slot->info.type;
+	if (o.type != KEYSTORE_SLOT_CREDENTIAL && o.type != KEYSTORE_SLOT_EXEC) {
+		(void)report_set(report, -EINVAL, "a %s slot is not opened by a helper",
+				 keystore_slot_type_name(o.type));
+		report_hint(report, "rotatectl unseal");
+		return -EINVAL;
+	}
+	if (o.key.len > KEYSTORE_KEY_FILE_MAX)
+		return ring_tell(report, -EKEYREJECTED, ks, o.type);
+	return unlock(ks, &o, report);
+}
+
+int ring_unlock_kek(struct keystore *ks, const uint8_t id[static KEYSTORE_SLOT_ID_LEN],
+		    const uint8_t kek[static SEAL_KEY_LEN], struct report *report)
+{
+	const struct keyring_slot *slot = ring_slot(ks, id);
+	struct opener o = { .id = id, .key = { kek, SEAL_KEY_LEN }, .is_kek = true };
+
+	if (!slot)
+		return ring_no_slot(id, report);
+	o.type = slot->info.type;
+	return unlock(ks, &o, report);
 }
 
 int keystore_unlock_passphrase(struct keystore *ks, const struct secret *passphrase,
@@ -149,8 +234,8 @@ int keystore_unlock_passphrase(struct keystore *ks, const struct secret *passphr
 {
 	if (secret_len(passphrase) > KEYSTORE_PASSPHRASE_MAX)
 		return ring_tell(report, -EKEYREJECTED, ks, KEYSTORE_SLOT_PASSPHRASE);
-	return unlock(ks, KEYSTORE_SLOT_PASSPHRASE,
-		      SPAN_OF(secret_data(passphrase), secret_len(passphrase)), report);
+	return unlock_any(ks, KEYSTORE_SLOT_PASSPHRASE,
+			  SPAN_OF(secret_data(passphrase), secret_len(passphrase)), report);
 }
 
 int keystore_unlock_key_file(struct keystore *ks, const struct secret *content,
@@ -158,8 +243,8 @@ int keystore_unlock_key_file(struct keystore *ks, const struct secret *content,
 {
 	if (secret_len(content) > KEYSTORE_KEY_FILE_MAX)
 		return ring_tell(report, -EKEYREJECTED, ks, KEYSTORE_SLOT_KEY_FILE);
-	return unlock(ks, KEYSTORE_SLOT_KEY_FILE,
-		      SPAN_OF(secret_data(content), secret_len(content)), report);
+	return unlock_any(ks, KEYSTORE_SLOT_KEY_FILE,
+			  SPAN_OF(secret_data(content), secret_len(content)), report);
 }
 
 int keystore_unlock_recovery(struct keystore *ks, const struct secret *text,
@@ -169,18 +254,9 @@ int keystore_unlock_recovery(struct keystore *ks, const struct secret *text,
 	int r = recovery_parse(secret_string(text), secret_len(text), key, report);
 
 	if (r == 0)
-		r = unlock(ks, KEYSTORE_SLOT_RECOVERY, SPAN(key), report);
+		r = unlock_any(ks, KEYSTORE_SLOT_RECOVERY, SPAN(key), report);
 	sodium_memzero(key, sizeof(key));
 	return r;
-}
-
-int ring_unlock_kek(struct keystore *ks, const uint8_t id[static KEYSTORE_SLOT_ID_LEN],
-		    const uint8_t kek[static SEAL_KEY_LEN], struct report *report)
-{
-	(void)ks;
-	(void)id;
-	(void)kek;
-	return report_set(report, -ENOENT, "there is no such slot");
 }
 
 bool keystore_is_open(const struct keystore *ks, enum keystore_tier tier)
@@ -196,8 +272,8 @@ void keystore_seal(struct keystore *ks, enum keystore_tier tier)
 	if (!(tier & KEYSTORE_AUTH))
 		return;
 	state_forget(ks);
-	keys_free(ks->auth);
-	ks->auth = NULL;
+	keys_free(steal_ptr(ks->auth));
+	keys_free(steal_ptr(ks->fresh));
 }
 
 const struct verifier_keys *keystore_verifier_keys(const struct keystore *ks)

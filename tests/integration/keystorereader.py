@@ -62,12 +62,17 @@ def argon2id(passphrase, salt, operations, memory):
     return out.raw
 
 
-def key_file_kek(content, salt):
+def kdf(content, salt, personal):
     out = ctypes.create_string_buffer(32)
     sodium.crypto_generichash_blake2b_salt_personal(
-        out, c_size_t(32), content, c_ulonglong(len(content)), None, c_size_t(0), salt,
-        b"rt-key-file-kek\0",
+        out, c_size_t(32), content, c_ulonglong(len(content)), None, c_size_t(0), salt, personal
     )
+    return out.raw
+
+
+def public_key(secret):
+    out = ctypes.create_string_buffer(32)
+    sodium.crypto_scalarmult_base(out, secret)
     return out.raw
 
 
@@ -149,15 +154,52 @@ def tables(directory, names):
 
 
 class Slot:
-    def __init__(self, data):
-        self.type, self.tiers, self.id = data[0], data[1], data[2:18]
-        p = number(data[26:28])
-        w = number(data[28 + p : 30 + p])
-        self.head = data[: 28 + p]
-        self.params = data[28 : 28 + p]
-        self.wrapped = data[30 + p : 30 + p + w]
-        self.commitment = data[30 + p + w : 62 + p + w]
-        self.size = 62 + p + w
+    """One slot of either form, at the start of DATA."""
+
+    PERSONAL = {2: b"rt-key-file-kek\0", 4: b"rt-credentl-kek\0", 5: b"rt-exec-prg-kek\0"}
+
+    def __init__(self, data, file_format):
+        self.form, at = (1, 0) if file_format == 1 else (data[0], 1)
+        if self.form not in (1, 2):
+            raise ValueError("a slot of another form")
+        start = at
+        self.type, self.tiers, self.id = data[at], data[at + 1], data[at + 2 : at + 18]
+        p = number(data[at + 26 : at + 28])
+        self.params = data[at + 28 : at + 28 + p]
+        at += 28 + p
+        self.head = data[start:at]
+        self.pk = self.params if self.type == 3 else None
+        if self.form == 2:
+            self.pk, at = data[at : at + 32], at + 32
+        w = number(data[at : at + 2])
+        self.wrapped = data[at + 2 : at + 2 + w]
+        at += 2 + w
+        self.commitment, at = data[at : at + 32], at + 32
+        self.covered = data[start:at]
+        self.mac = None
+        if self.form == 2:
+            self.mac, at = data[at : at + 32], at + 32
+        self.size = at
+
+    def program(self):
+        """Of an exec slot."""
+        return self.params[17 : 17 + self.params[16]]
+
+    def blob(self):
+        """Of a credential or exec slot."""
+        at = 16 if self.type == 4 else 17 + self.params[16]
+        n = number(self.params[at : at + 2])
+        if at + 2 + n != len(self.params):
+            raise ValueError("the blob does not end with the parameters")
+        return self.params[at + 2 :]
+
+    def quorum(self):
+        """k, n, the set and the checks."""
+        k, n = self.params[0], self.params[1]
+        checks = [self.params[i : i + 16] for i in range(10, len(self.params), 16)]
+        if not 2 <= k <= n <= 16 or len(checks) != n:
+            raise ValueError("a quorum that cannot be")
+        return k, n, self.params[2:10], checks
 
     def kek(self, what):
         if self.type == 1:
@@ -166,26 +208,38 @@ class Slot:
             return argon2id(
                 what, self.params[17:33], number(self.params[1:9]), number(self.params[9:17])
             )
-        return key_file_kek(what, self.params) if self.type == 2 else what
+        if self.type in self.PERSONAL:
+            return kdf(what, self.params[:16], self.PERSONAL[self.type])
+        return what  # a recovery key; what the shares of a quorum combine to
 
     def roots(self, store_id, what):
         kek = self.kek(what)
         if blake(32, kek, b"rt-kek-commit" + self.id) != self.commitment:
             raise ValueError("wrong key")
-        if self.type == 3:
-            return unbox(self.params, kek, self.wrapped)
-        aad = b"rotated-slot-v1\0" + store_id + self.head
-        return unseal(kek, self.wrapped[:24], aad, self.wrapped[24:])
+        if self.form == 1 and self.type != 3:
+            aad = b"rotated-slot-v1\0" + store_id + self.head
+            return unseal(kek, self.wrapped[:24], aad, self.wrapped[24:])
+        secret = kek if self.type == 3 else derive(kek, b"rtslotsk")
+        if self.form == 2:
+            self.check(derive(kek, b"rtslotmk"), store_id)
+        if public_key(secret) != self.pk:
+            raise ValueError("the public key is of another slot")
+        return unbox(self.pk, secret, self.wrapped)
+
+    def check(self, mac_key, store_id):
+        if blake(32, mac_key, b"rotated-slot-v2\0" + store_id + self.covered) != self.mac:
+            raise ValueError("not made by who knows the slot's key")
 
 
 class Keyring:
     def __init__(self, data):
-        if data[:8] != b"RTKRING1" or number(data[8:12]) != 1:
-            raise ValueError("not a keyring of format 1")
+        self.format = number(data[8:12])
+        if data[:8] != b"RTKRING1" or self.format not in (1, 2):
+            raise ValueError("not a keyring of format 1 or 2")
         self.store_id, self.generation = data[12:28], number(data[28:36])
         self.slots, at = [], 38
         for _ in range(number(data[36:38])):
-            self.slots.append(Slot(data[at:]))
+            self.slots.append(Slot(data[at:], self.format))
             at += self.slots[-1].size
         self.slot_bytes = data[36:at]
         n = number(data[at : at + 4])
@@ -198,13 +252,28 @@ class Keyring:
     def slot(self, kind):
         return next(s for s in self.slots if s.type == kind)
 
+    def label(self, body):
+        return b"rotated-ring-" + body + str(self.format).encode() + b"\0"
+
     def open_auth(self, root):
-        aad = b"rotated-ring-a1\0" + self.before_auth
-        return tlv(unseal(derive(root, b"rtkeyrng"), self.auth[:24], aad, self.auth[24:]))
+        aad = self.label(b"a") + self.before_auth
+        fields = tlv(unseal(derive(root, b"rtkeyrng"), self.auth[:24], aad, self.auth[24:]))
+        self.check_macs(fields, 1)
+        return fields
 
     def open_issuer(self, root):
-        aad = b"rotated-ring-i1\0" + self.store_id + self.slot_bytes
-        return tlv(unseal(derive(root, b"rtkeyrng"), self.issuer[4:28], aad, self.issuer[28:]))
+        aad = self.label(b"i") + self.store_id + self.slot_bytes
+        fields = tlv(unseal(derive(root, b"rtkeyrng"), self.issuer[4:28], aad, self.issuer[28:]))
+        self.check_macs(fields, 3)
+        return fields
+
+    def check_macs(self, fields, tiers):
+        keys = {v[:16]: v[16:] for tag, v in fields if tag == 8}
+        slots = {s.id: s for s in self.slots if s.form == 2 and s.tiers == tiers}
+        if keys.keys() != slots.keys():
+            raise ValueError("MAC keys of other slots")
+        for slot_id, slot in slots.items():
+            slot.check(keys[slot_id], self.store_id)
 
 
 def epochs(fields):
@@ -223,7 +292,7 @@ class Store:
         roots = self.ring.slot(1).roots(self.ring.store_id, PASSPHRASE.encode())
         self.root_a, self.root_i = roots[:32], roots[32:]
         fields = self.ring.open_auth(self.root_a)
-        self.auth = dict(f for f in fields if f[0] != 1)
+        self.auth = dict(f for f in fields if f[0] not in (1, 8))
         self.epochs = {0: epochs(fields), 1: epochs(self.ring.open_issuer(self.root_i))}
 
     def record(self, table, key, value):
@@ -254,7 +323,12 @@ class Store:
     def meta(self):
         value = self.tables["meta"][b"META"]
         aad = b"rotated-meta-v1\0" + self.ring.store_id + value[:16]
-        return unseal(derive(self.root_a, b"rtmetaky"), value[16:40], aad, value[40:])
+        try:
+            return unseal(derive(self.root_a, b"rtmetaky"), value[16:40], aad, value[40:])
+        except ValueError:
+            if 9 not in self.auth:
+                raise
+            return unseal(self.auth[9][:32], value[16:40], aad, value[40:])
 
     def set_hash(self):
         total = 0
@@ -265,8 +339,11 @@ class Store:
         return (total & MASK).to_bytes(64, "little")
 
     def anchors(self):
-        key = derive(self.root_a, b"rtanchor")
+        keys = [derive(self.root_a, b"rtanchor")]
+        if 9 in self.auth:
+            keys.append(self.auth[9][32:])
         for at in (0, 512):
             slot = self.anchor_bytes[at : at + 512]
-            if slot[:8] == b"RTANCHR1" and slot[112:144] == blake(32, key, slot[:112]):
+            macs = [blake(32, key, slot[:112]) for key in keys]
+            if slot[:8] == b"RTANCHR1" and slot[112:144] in macs:
                 yield at, slot

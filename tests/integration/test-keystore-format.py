@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The keystore in tests/vectors/store-v1, read by docs/keystore-format.md alone (keystorereader.py)."""
+"""The keystores in tests/vectors, read by docs/keystore-format.md alone (keystorereader.py)."""
 
 import os
 import shutil
 import tempfile
 
 from harness import SOURCE, Results
-from keystorereader import Store, blake, number, recovery_secret, unbox
+from keystorereader import Keyring, Store, blake, number, recovery_secret, unbox
 
 results = Results()
 
@@ -27,6 +27,80 @@ def same_roots_by_every_slot(s, directory):
     results.equal(len(first), 32, "the recovery key opens the first audit key")
     issuer = blake(32, None, s.ring.issuer)
     results.equal(s.auth[7], issuer, "the AUTH body names the ISSUER body by its hash")
+
+
+def multiply(a, b):
+    """In the field of the document: x^8 + x^4 + x^3 + x + 1."""
+    product = 0
+    while b:
+        product ^= a if b & 1 else 0
+        a = a << 1 ^ (0x11B if a & 0x80 else 0)
+        b >>= 1
+    return product
+
+
+def inverse(a):
+    return next(i for i in range(1, 256) if multiply(a, i) == 1)
+
+
+def combine(shares):
+    """Lagrange at 0 over {x: value}."""
+    key = bytearray(32)
+    for x, value in shares.items():
+        weight = 1
+        for other in shares:
+            if other != x:
+                weight = multiply(weight, multiply(other, inverse(other ^ x)))
+        for i in range(32):
+            key[i] ^= multiply(weight, value[i])
+    return bytes(key)
+
+
+def share(text):
+    digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    bits = "".join(f"{digits.index(c):05b}" for c in text.replace("-", "")[4:])
+    return int(bits[:336], 2).to_bytes(42, "big")
+
+
+def slots_of_format_2(s, directory):
+    both = s.root_a + s.root_i
+    helper = b"fedcba9876543210fedcba9876543210"
+    credential, program, quorum = (s.ring.slot(kind) for kind in (4, 5, 6))
+    roots = credential.roots(s.ring.store_id, helper)
+    results.equal((roots, credential.blob()), (s.root_a, b"sealed"), "the credential opens ROOT_A")
+    roots = program.roots(s.ring.store_id, helper)
+    results.equal(roots, both, "the same secret opens both tiers through the exec slot")
+    results.equal(
+        (program.program(), program.blob()), (b"/usr/bin/clevis-decrypt", b"ey"), "its program and blob"
+    )
+    k, n, name, checks = quorum.quorum()
+    results.equal((k, n), (2, 3), "the quorum is two of three")
+    with open(os.path.join(directory, "shares"), encoding="ascii") as f:
+        papers = [share(line.strip()) for line in f]
+    for paper in papers:
+        check = blake(16, None, b"rotated-share-v1\0" + paper[:9] + paper[10:])
+        results.equal((paper[:8], check), (name, checks[paper[8] - 1]), f"share {paper[8]} is of the set")
+    for two in (papers[:2], papers[1:], papers[::2]):
+        kek = combine({p[8]: p[10:] for p in two})
+        results.equal(quorum.roots(s.ring.store_id, kek), both, "two shares open both tiers")
+
+
+def altered_slots_stay_shut(s, directory):
+    with open(os.path.join(directory, "keyring"), "rb") as f:
+        data = bytearray(f.read())
+    at = 38
+    for slot in s.ring.slots:
+        for where in (3, slot.size // 2, slot.size - 70, slot.size - 1):
+            data[at + where] ^= 1
+            try:
+                ring = Keyring(bytes(data))
+                ring.open_issuer(s.root_i)
+                opened = True
+            except (ValueError, IndexError):
+                opened = False
+            data[at + where] ^= 1
+            results.check(not opened, f"type {slot.type}, byte {where}: ISSUER stays shut")
+        at += slot.size
 
 
 def records_are_there(s):
@@ -74,19 +148,27 @@ def moved_records_stay_shut(s):
         results.check(not opened, f"a record moved to table {table} does not open")
 
 
-def main():
+def check(name):
     with tempfile.TemporaryDirectory(prefix="rotated-format.") as directory:
-        shutil.copytree(os.path.join(SOURCE, "tests/vectors/store-v1"), directory, dirs_exist_ok=True)
+        shutil.copytree(os.path.join(SOURCE, "tests/vectors", name), directory, dirs_exist_ok=True)
         for path, _, files in os.walk(directory):  # a distribution comes read-only
             os.chmod(path, 0o700)
-            for name in files:
-                os.chmod(os.path.join(path, name), 0o600)
-        with results.case("the passphrase opens the keyring as the document says"):
+            for file in files:
+                os.chmod(os.path.join(path, file), 0o600)
+        with results.case(f"{name}: the passphrase opens the keyring as the document says"):
             s = Store(directory)
         same_roots_by_every_slot(s, directory)
+        if s.ring.format > 1:
+            slots_of_format_2(s, directory)
+            altered_slots_stay_shut(s, directory)
         records_are_there(s)
         meta_and_anchor_fit(s)
         moved_records_stay_shut(s)
+
+
+def main():
+    check("store-v1")
+    check("store-v2")
     results.exit()
 
 
