@@ -58,6 +58,7 @@ struct keystore {
 	struct meta *meta;	   /* as of the last commit; stays writable */
 	struct fresh_slots *fresh; /* NULL: no old slot was opened since AUTH is open */
 
+	struct quorum_pool *shares; /* those entered so far; NULL for none */
 	uint8_t *scratch; /* RECORD_PLAIN_MAX bytes for one plaintext at a time */
 	enum keystore_health health;
 	bool locked;  /* all of the memory above is locked into RAM */

@@ -140,6 +140,7 @@ void keystore_close(struct keystore *ks)
 		return;
 	keystore_seal(ks, KEYSTORE_BOTH);
 	store_view_break_all(ks);
+	keystore_shares_forget(ks);
 	if (ks->db)
 		mdb_env_close(ks->db);
 	keys_free(ks->scratch);
