@@ -5,6 +5,7 @@ mistype, repeat themselves and come too late; and nothing secret lies about afte
 
 import json
 import os
+import pwd
 import re
 import subprocess
 import sys
@@ -40,7 +41,7 @@ def entered(root):
 
 def events(root, event):
     lines = json.loads(root.ctl("--json", "audit", "show", "--count", "1000").stdout)["records"]
-    return [(e["outcome"], e["object"]) for e in lines if e["event"] == event]
+    return [(e["outcome"], e.get("obj") or "") for e in lines if e["ev"] == event]
 
 
 def restart(root, vault):
@@ -264,8 +265,54 @@ def too_late(results):
         harness.poll("the share to be forgotten", lambda: entered(root) == [])
         expect(results, unseal(root, shares[1], "--share"), AGAIN, "which comes too late, and is the first again", "1 of 2")
         expect(results, unseal(root, shares[0], "--share"), 0, "until the other one is entered anew", "both tiers")
-        results.check(("ok", True) in [(o, "too long" in (what or "")) for o, what in events(root, "store.shares-forgotten")],
+        results.check(("ok", True) in [(o, "too long" in what) for o, what in events(root, "store.shares-forgotten")],
                       "that they were forgotten is in the audit log", events(root, "store.shares-forgotten"))
+
+
+# ---- what the porter gets the key of ----
+
+
+def helper_slot(results, root, words, kind):
+    """Adds one, and sees it open the AUTH tier by itself after a restart."""
+    dry = root.ctl("store", "slot", "add", *words, "--dry-run")
+    expect(results, dry, 0, "%s: --dry-run says what would be added" % kind, "would add")
+    made = add(root, *words)["slots"][0]
+    results.equal((made["kind"], made["tiers"]), (kind, ["auth"]), "%s: it opens the tier for logins" % kind)
+    expect(results, root.ctl("store", "slot", "test", kind, check=False), 0, "%s: it is tested without a person" % kind)
+    found = {s["kind"]: s["result"] for s in json.loads(root.ctl("--json", "store", "slot", "test").stdout)["slots"]}
+    results.equal(found.get(kind), "ok", "%s: also among all others" % kind)
+    return made
+
+
+def opened_by_itself(results, root, vault, kind):
+    vault = restart(root, vault)
+    harness.poll("the slot to open the keystore", lambda: keystore(root) == ("open", "sealed"))
+    results.check(True, "%s: after a restart it opens the keystore for logins, without a person" % kind)
+    root.unseal()
+    root.ctl("store", "slot", "remove", kind)
+    results.check(kind not in [s["kind"] for s in slots(root)], "%s: it is removed" % kind)
+    return vault
+
+
+def with_the_porter(results):
+    harness.need_programs("systemd-creds")
+    user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+    with harness.Root() as root:
+        helper = root.write("helpers/gives", "#!/bin/sh\nexec cat\n", 0o755)
+        broken = root.write("helpers/fails", "#!/bin/sh\necho no token >&2; exit 3\n", 0o755)
+        root.write("etc/rotated/rotated.conf", "[unlock]\nhelper = %s\nhelper = %s\nhelper_user = %s\n" % (helper, broken, user))
+        os.makedirs(root.join("var/lib/systemd"))
+        vault = root.start_vault()
+        root.open_store()
+        root.start_porter()
+        add_broken = ["store", "slot", "add", "exec", "--program", broken, "--blob", helper]
+        harness.poll("the helper to be asked", lambda: "no token" in root.ctl(*add_broken, check=False).stderr)
+        results.equal(len(slots(root)), 2, "a helper that fails makes no slot")
+        key = root.write("key", "0123456789abcdef" * 3, 0o600)
+        helper_slot(results, root, ["exec", "--program", helper, "--blob", key], "exec")
+        vault = opened_by_itself(results, root, vault, "exec")
+        helper_slot(results, root, ["credential"], "credential")
+        opened_by_itself(results, root, vault, "credential")
 
 
 # ---- what is left behind ----
@@ -289,10 +336,12 @@ def command_line(results, root, shares):
     child = subprocess.Popen(
         [harness.build_path("rotatectl", root.build), "--root", root.path, "unseal", "--share"],
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    seen = b""
-    for name in ("cmdline", "environ"):
+
+    def read(name):
         with open(f"/proc/{child.pid}/{name}", "rb") as f:
-            seen += f.read()
+            return f.read()
+
+    seen = harness.poll("the program to have its arguments", lambda: read("cmdline")) + read("environ")
     child.communicate(shares[0].encode() + b"\n", timeout=harness.PATIENCE)
     results.check(b"RTS1" not in seen and b"unseal" in seen, "a share is neither argument nor environment")
 
@@ -316,6 +365,7 @@ def main():
         nothing_secret(results, root, [SECOND, harness.PASSPHRASE, key, *shares])
         root.ctl("audit", "verify")
     too_late(results)
+    with_the_porter(results)
     results.exit()
 
 
