@@ -65,6 +65,7 @@ struct keystore {
 	bool walking; /* inside keystore_foreach(), which owns scratch */
 	bool in_txn;
 	bool in_backup; /* a reader holds old pages, and the environment open */
+	bool ring_is_ahead; /* a keyring that was refused has its name and is to give way */
 	bool is_hurt;	/* a commit failed, and the store could not be opened to write since */
 };
 
@@ -95,6 +96,8 @@ bool ring_has_prev(const struct keystore *ks);
 must_check int ring_load_prev(struct keystore *ks);
 /* A keyring that opened is the one to have under its own name. */
 void ring_settle(struct keystore *ks);
+/* Tries again to put the keyring that is open in the place of one that was refused. */
+void ring_put_back(struct keystore *ks);
 
 /* state.c */
 must_check int state_load(struct keystore *ks, struct report *report);

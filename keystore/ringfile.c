@@ -130,6 +130,13 @@ static int read_back(const struct keystore *ks, const struct buf *bytes)
 	return now.len == bytes->len && memcmp(now.data, bytes->data, now.len) == 0 ? 0 : -EIO;
 }
 
+void ring_put_back(struct keystore *ks)
+{
+	if (ks->ring_is_ahead)
+		ks->ring_is_ahead = fs_replace(ks->dirfd, KEYRING_NAME, ks->ring_bytes.data,
+					       ks->ring_bytes.len, 0600) < 0;
+}
+
 int ring_replace(struct keystore *ks, const struct buf *bytes)
 {
 	cleanup_close int old =
@@ -144,10 +151,11 @@ int ring_replace(struct keystore *ks, const struct buf *bytes)
 		r = read_back(ks, bytes);
 	if (r < 0) {
 		/* it may have its name already, and only the sync have failed */
-		ignore_result(fs_replace(ks->dirfd, KEYRING_NAME, ks->ring_bytes.data,
-					 ks->ring_bytes.len, 0600));
+		ks->ring_is_ahead = true;
+		ring_put_back(ks); /* or later, when the disk is back */
 		return r;
 	}
+	ks->ring_is_ahead = false;
 	ks->from_prev = false;
 	overwrite_nameless(old);
 	return 0;

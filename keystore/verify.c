@@ -201,7 +201,10 @@ static void check_keyring(struct keystore_check *c)
 {
 	const struct keystore *ks = c->ks;
 	cleanup_buf struct buf bytes = BUF_INIT;
-	int r = fs_read(ks->dirfd, KEYRING_NAME, KEYRING_FILE_MAX, &bytes);
+	int r;
+
+	ring_put_back(c->ks);
+	r = fs_read(ks->dirfd, KEYRING_NAME, KEYRING_FILE_MAX, &bytes);
 
 	if (r < 0)
 		(void)check_add(c, KEYSTORE_PROBLEM_KEYRING, NULL,
