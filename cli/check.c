@@ -59,6 +59,7 @@ static void show_as_json(FILE *out, const struct config *config,
 {
 	cleanup_buf struct buf text = BUF_INIT;
 	struct json j = JSON_INIT(&text);
+	struct report report = { 0 };
 	const char *s;
 
 	json_put_object(&j, NULL);
@@ -74,10 +75,23 @@ static void show_as_json(FILE *out, const struct config *config,
 	json_put_array(&j, "warnings");
 	if (config && config_ldap_is_plain(config))
 		json_put_string(&j, NULL, plain_ldap);
+	for (size_t i = 0; config && i < config->unlock.helper.n; i++)
+		if (config_check_program(config->unlock.helper.items[i], &report) < 0)
+			json_put_string(&j, NULL, report.what);
 	json_put_array_end(&j);
 	json_put_object_end(&j);
 	s = buf_string(&text);
 	(void)fprintf(out, "%s\n", s ? s : "{}");
+}
+
+/* A helper that is not as it should be is not run; the vault starts all the same. */
+static void warn_of_helpers(FILE *out, const struct config *config)
+{
+	struct report report = { 0 };
+
+	for (size_t i = 0; i < config->unlock.helper.n; i++)
+		if (config_check_program(config->unlock.helper.items[i], &report) < 0)
+			(void)fprintf(out, "warning: %s: %s\n", report.what, report.hint);
 }
 
 int cli_run_check(struct cli *c)
@@ -104,5 +118,6 @@ int cli_run_check(struct cli *c)
 	(void)fprintf(c->out, "the configuration is good: %s\n", summary);
 	if (config_ldap_is_plain(config))
 		(void)fprintf(c->err, "warning: %s\n", plain_ldap);
+	warn_of_helpers(c->err, config);
 	return CLI_DONE;
 }

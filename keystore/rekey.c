@@ -96,8 +96,8 @@ int ring_may_rekey(const struct keyring *ring, struct report *report)
 		(void)report_set(report, -EUCLEAN,
 				 "the roots stay: %s slot %s is of format 1 until it is used",
 				 keystore_slot_type_name(s->type), id);
-		report_hint(report, "open it with that once: rotatectl unseal%s; or remove it",
-			    s->type == KEYSTORE_SLOT_KEY_FILE ? " --key-file FILE" : "");
+		report_hint(report, "rotatectl unseal%s, or: rotatectl store slot remove %s",
+			    s->type == KEYSTORE_SLOT_KEY_FILE ? " --key-file FILE" : "", id);
 		return -EUCLEAN;
 	}
 	return 0;

@@ -268,12 +268,12 @@ static int refuse_last(const struct keyring *ring, const struct keystore_slot *s
 		return 0;
 	if (slot->type == KEYSTORE_SLOT_RECOVERY) {
 		(void)report_set(report, -EPERM, "the last recovery slot stays");
-		report_hint(report, "add another first");
+		report_hint(report, "add another first: rotatectl store slot add recovery");
 	} else {
 		(void)report_set(report, -EPERM,
 				 "the last slot that opens both tiers stays (the recovery key "
 				 "is for emergencies)");
-		report_hint(report, "add another first");
+		report_hint(report, "add another first: rotatectl store slot add passphrase");
 	}
 	return -EPERM;
 }

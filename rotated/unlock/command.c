@@ -141,7 +141,9 @@ void command_hint(const struct question *q, const char *words, struct report *re
 	if (q->kind == QUESTION_ENCRYPT)
 		report_hint(report, "see credential_key in rotated.conf(5): is there a TPM?");
 	else if (strstr(words, "Embedded credential name"))
-		report_hint(report, "it was made for another slot: rotatectl store slot list");
+		report_hint(
+			report,
+			"it was made for another slot: rotatectl store slot add credential");
 	else
 		report_hint(report, "rotatectl unseal; journalctl -u rotated-unlock");
 }

@@ -11,6 +11,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "rotated/vault/change.h"
+#include "rotated/vault/slots.h"
 #include "rotated/vault/store.h"
 #include "rotated/vault/unlock_internal.h"
 
@@ -32,14 +33,15 @@ static bool is_unattended(const struct keystore_slot *slot)
 
 /* ---- how it ends ---- */
 
-static void note_opened(struct manager *m, const struct keystore_slot *slot)
+static void note_opened(struct manager *m, const char *label)
 {
 	struct audit_event e = { .event = "store.unseal-unattended",
 				 .actor = "rotated",
-				 .object = keystore_slot_type_name(slot->type),
+				 .object = label,
 				 .outcome = "ok" };
 	struct report report = { 0 };
 
+	log_notice("the slot %s opened the keystore", label);
 	if (change_note(m, &e, &report) < 0)
 		log_report(LOG_LEVEL_ERROR, &report);
 }
@@ -65,9 +67,13 @@ static void give_up(struct unlock *u)
 	if (!u->first.what[0])
 		return; /* there is nothing that could open it */
 	alarm_raise(u->m, ALARM_UNSEAL, &u->first);
-	if (strcmp(u->logged, u->first.what) != 0)
+	if (!u->peer && u->backoff == BACKOFF_MIN) {
+		log_notice(
+			"sealed until rotated-unlock connects"); /* which it does, at a boot */
+	} else if (strcmp(u->logged, u->first.what) != 0) {
 		log_report(LOG_LEVEL_ERROR, &u->first);
-	(void)snprintf(u->logged, sizeof(u->logged), "%s", u->first.what);
+		(void)snprintf(u->logged, sizeof(u->logged), "%s", u->first.what);
+	}
 	if (arm_retry(u) < 0)
 		log_error("no timer: it is not tried again before rotated-unlock connects");
 }
@@ -80,15 +86,14 @@ static void remember(struct unlock *u, const struct report *report)
 
 /* ---- slots ---- */
 
-/* "slot 2 (credential): " before what is wrong, and the way in that always works. */
-static void fail_slot(struct unlock *u, size_t index, const struct report *why)
+static void fail_slot(struct unlock *u, const struct keystore_slot *slot,
+		      const struct report *why)
 {
-	struct keystore_slot slot;
+	char label[SLOT_LABEL_SIZE];
 	struct report report;
 
-	keystore_slot_get(u->m->keystore, index, &slot);
-	(void)report_set(&report, 0, "slot %zu (%s) did not open: %.400s", index,
-			 keystore_slot_type_name(slot.type), why->what);
+	slot_label(slot, label);
+	(void)report_set(&report, 0, "the slot %s did not open: %.400s", label, why->what);
 	report_hint(&report, "%s", why->hint[0] ? why->hint : "rotatectl unseal");
 	remember(u, &report);
 }
@@ -98,7 +103,7 @@ static void on_key(void *context, const struct unlock_result *result)
 	struct unlock *u = context;
 	struct manager *m = u->m;
 	struct report report = result->report;
-	size_t index = u->next - 1;
+	char label[SLOT_LABEL_SIZE];
 	struct keystore_slot slot;
 	int r = result->error;
 
@@ -106,20 +111,23 @@ static void on_key(void *context, const struct unlock_result *result)
 		u->is_trying = false;
 		return;
 	}
-	keystore_slot_get(m->keystore, index, &slot);
+	keystore_slot_get(m->keystore, u->next - 1, &slot);
+	slot_label(&slot, label);
 	if (r == 0)
 		r = keystore_unlock_slot(m->keystore, slot.id, result->secret, &report);
 	if (r == 0)
 		r = store_unsealed(m, &report);
 	if (r == 0) {
-		log_notice("slot %zu (%s) opened the AUTH tier", index,
-			   keystore_slot_type_name(slot.type));
-		note_opened(m, &slot);
+		note_opened(m, label);
 		return; /* store_unsealed() has ended the attempt */
 	}
-	if (!report.what[0])
+	if (r == -EKEYREJECTED) {
+		(void)report_set(&report, r, "what it was given is not its key");
+		report_hint(&report, "rotatectl unseal; then rotatectl store slot test");
+	} else if (!report.what[0]) {
 		(void)report_set(&report, r, "%s", strerrordesc_np(-r));
-	fail_slot(u, index, &report);
+	}
+	fail_slot(u, &slot, &report);
 	try_slots(u);
 }
 
@@ -152,7 +160,7 @@ static void try_slots(struct unlock *u)
 			continue;
 		if (ask_slot(u, index, &slot, &report) == 0)
 			return;
-		fail_slot(u, index, &report);
+		fail_slot(u, &slot, &report);
 	}
 	give_up(u);
 }
@@ -213,6 +221,20 @@ void unlock_start(struct manager *m)
 {
 	m->unlock->backoff = BACKOFF_MIN;
 	try_all(m->unlock);
+}
+
+bool unlock_is_missed(const struct manager *m)
+{
+	struct keystore_slot slot;
+
+	if (!m->keystore || m->unlock->peer)
+		return false;
+	for (size_t i = 0; i < keystore_slot_count(m->keystore); i++) {
+		keystore_slot_get(m->keystore, i, &slot);
+		if (is_unattended(&slot))
+			return true;
+	}
+	return false;
 }
 
 void unlock_stop(struct manager *m)

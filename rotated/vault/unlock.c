@@ -253,7 +253,6 @@ static void on_hello(struct unlock *u, struct peer *p)
 	if (u->peer && u->peer != p)
 		peer_close(u->peer);
 	u->peer = p;
-	u->since = manager_now(u->m).wall;
 	log_info("the porter is connected");
 	unlock_start(u->m);
 }
@@ -285,7 +284,6 @@ static void on_closed(struct peer *p)
 	if (u->peer != p)
 		return;
 	u->peer = NULL;
-	u->since = 0;
 	log_notice("the porter went away");
 	questions = steal_ptr(u->questions);
 	while (questions) {
@@ -352,9 +350,4 @@ void unlock_free(struct unlock *u)
 	peer_close(u->peer);
 	server_free(u->server);
 	free(u);
-}
-
-void unlock_state(const struct unlock *u, struct unlock_state *ret)
-{
-	*ret = (struct unlock_state){ u->peer != NULL, u->is_trying, u->since };
 }

@@ -71,11 +71,7 @@ must_check int unlock_open(struct manager *m, const struct unlock_slot *slot,
 /* Nobody waits for what CONTEXT asked any more. */
 void unlock_forget(struct manager *m, const void *context);
 
-struct unlock_state {
-	bool is_connected;
-	bool is_trying;
-	uint64_t since; /* wall clock; 0 when it is not connected */
-};
-void unlock_state(const struct unlock *u, struct unlock_state *ret);
+/* Whether a slot needs the porter and it is not there: the next start would need a person. */
+bool unlock_is_missed(const struct manager *m);
 
 #endif

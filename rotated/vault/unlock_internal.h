@@ -9,7 +9,6 @@ struct unlock {
 	struct manager *m;
 	struct server *server;
 	struct peer *peer; /* the last one that said hello */
-	uint64_t since;
 	uint64_t last_id;
 	struct question *questions; /* to the porter, unanswered */
 

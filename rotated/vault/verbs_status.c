@@ -15,6 +15,7 @@
 #include "rotated/vault/reseal.h"
 #include "rotated/vault/shares.h"
 #include "rotated/vault/store.h"
+#include "rotated/vault/unlock.h"
 #include "rotated/vault/view.h"
 #include "rotated/vault/worker.h"
 
@@ -185,6 +186,9 @@ static void write_peer_alarms(struct json *j, const struct manager *m)
 	if (!worker.is_connected)
 		write_alarm(j, "rotated-worker is not connected",
 			    "systemctl start rotated-worker");
+	if (unlock_is_missed(m) && store_is_open(m, KEYSTORE_AUTH))
+		write_alarm(j, "rotated-unlock is not connected: the next start needs a person",
+			    "systemctl enable --now rotated-unlock");
 }
 
 /* Longer than this, trouble is not expected to pass by itself. */

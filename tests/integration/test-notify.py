@@ -12,7 +12,7 @@ import tempfile
 
 from harness import PATIENCE, Results, Root, build_path, poll
 
-PROGRAMS = ("rotated", "rotated-auth", "rotated-worker")
+PROGRAMS = ("rotated", "rotated-auth", "rotated-unlock", "rotated-worker")
 WATCHDOG_USEC = 400000
 
 

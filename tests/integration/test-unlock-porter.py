@@ -109,6 +109,9 @@ def refused_helpers(root, vault, paths):
             (paths["writable"], "can be written by others")):
         result, _, text = vault.answer(vault.exec(path, KEY))
         results.check(result == "refused" and wanted in text, f"{os.path.basename(path)}: {wanted}", (result, text))
+    warned = root.ctl("check").stderr
+    results.check(paths["writable"] + " can be written by others" in warned and paths["gives"] not in warned,
+                  "rotatectl check warns of such a helper", warned)
     os.chmod(root.join("helpers"), 0o777)
     result, _, text = vault.answer(vault.exec(paths["gives"], KEY))
     results.check(result == "refused" and "can be written by others" in text,
@@ -136,7 +139,7 @@ def credentials(root, vault):
     _, other, _ = vault.answer(vault.seal(NAME, newline))
     results.equal(vault.answer(vault.credential(NAME, other))[1], newline, "a newline in a credential is part of the key")
     result, key, text = vault.answer(vault.credential(NAME[:-1] + "0", blob))
-    results.check(result == "failed" and key is None and "Embedded credential name" in text and "store slot list" in text,
+    results.check(result == "failed" and key is None and "Embedded credential name" in text and "store slot add" in text,
                   "a credential under another name is not opened, and what to type is told", text)
     result, _, text = vault.answer(vault.credential(NAME, blob[:40] + b"AAAA" + blob[44:]))
     results.check(result == "failed" and "systemd-creds failed" in text, "an altered credential is not opened", text)
