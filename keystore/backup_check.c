@@ -152,8 +152,13 @@ static int take_meta(struct backup_check *c, struct span value, struct report *r
 		.meta = &c->opened->meta,
 		.recovery_sk = c->sk,
 	};
-	int r = meta_open(c->opened->auth.meta, c->file.ring.store_id, value, &c->opened->meta);
+	const struct auth_keys *auth = &c->opened->auth;
+	int r = meta_open(auth->meta, c->file.ring.store_id, value, &c->opened->meta);
 
+	/* it may be from before the roots changed, and the keyring from after */
+	if (r == -EBADMSG && auth->has_before)
+		r = meta_open(auth->meta_before, c->file.ring.store_id, value,
+			      &c->opened->meta);
 	if (r < 0)
 		return bad(report, "META does not open with the keyring's keys");
 	if (c->opened->meta.txid != c->header.txid ||

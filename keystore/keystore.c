@@ -11,6 +11,7 @@
 
 #include "base/fs.h"
 #include "keystore/internal.h"
+#include "keystore/making.h"
 #include "keystore/recovery.h"
 
 /* Address space only; grown when half full. */
@@ -231,8 +232,10 @@ int keystore_open(const char *dir, const struct keystore_env *env, struct keysto
 	r = new_handle(dir, env, &ks, report);
 	if (r == 0)
 		r = open_dir(ks, report);
-	if (r == 0)
+	if (r == 0) {
+		making_settle(ks);
 		r = keystore_ring_load(ks, report);
+	}
 	if (r == 0)
 		r = check_files(ks, report);
 	if (r == 0)
@@ -325,6 +328,7 @@ static int prepare_dir(struct keystore *ks, struct report *report)
 	r = open_dir(ks, report);
 	if (r < 0)
 		return r;
+	making_settle(ks);
 	if (faccessat(ks->dirfd, KEYRING_NAME, F_OK, 0) == 0 ||
 	    faccessat(ks->dirfd, KEYRING_PREV_NAME, F_OK, 0) == 0) {
 		(void)report_set(report, -EEXIST, "%s holds a keystore already", ks->dir);
@@ -339,6 +343,20 @@ static int prepare_dir(struct keystore *ks, struct report *report)
 	if (mkdirat(ks->dirfd, STORE_NAME, STORE_MODE) < 0 && errno != EEXIST)
 		return db_report(report, -errno, "cannot make", ks->store_dir);
 	return keystore_check_file(ks->dirfd, ks->dir, STORE_NAME, report);
+}
+
+int making_prepare(const char *dir, const struct keystore_env *env, struct keystore **ret,
+		   struct report *report)
+{
+	cleanup_keystore struct keystore *ks = NULL;
+	int r = new_handle(dir, env, &ks, report);
+
+	if (r == 0)
+		r = prepare_dir(ks, report);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(ks);
+	return 0;
 }
 
 /* What only exists while a keystore is made; in guarded memory. */
@@ -429,12 +447,9 @@ static int sync_store_dir(const struct keystore *ks)
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-/* The keyring last: until it is there, there is no keystore. */
-static int write_files(struct keystore *ks, struct report *report)
+int making_store(struct keystore *ks, struct report *report)
 {
-	const struct keyring_content content = { .auth = ks->auth, .issuer = ks->issuer };
 	uint8_t anchor[ANCHOR_LEN] = { 0 };
-	cleanup_buf struct buf file = BUF_INIT;
 	int r;
 
 	r = keystore_db_open(ks, true, report);
@@ -447,19 +462,22 @@ static int write_files(struct keystore *ks, struct report *report)
 	if (r < 0)
 		return db_report(report, r, "cannot write the anchor in", ks->dir);
 	ks->health = KEYSTORE_HEALTHY;
-	r = txn_commit_empty(ks, report);
+	return txn_commit_empty(ks, report);
+}
+
+/* The keyring last: until it is there, there is no keystore. */
+static int write_files(struct keystore *ks, struct report *report)
+{
+	const struct keyring_content content = { .auth = ks->auth, .issuer = ks->issuer };
+	cleanup_buf struct buf file = BUF_INIT;
+	int r = making_store(ks, report);
+
 	if (r < 0)
 		return r;
-	/* an empty one after a power cut would be taken for one that was lost */
-	r = state_replace_anchor(ks);
-	if (r == 0)
-		r = keyring_encode(&ks->file.ring, &content, &ks->rng, &file);
-	if (r == 0)
-		r = fs_replace(ks->dirfd, KEYRING_NAME, file.data, file.len, FILE_MODE);
-	/* it may have its name already, and its recovery key would never be shown */
+	r = keyring_encode(&ks->file.ring, &content, &ks->rng, &file);
 	if (r < 0)
-		(void)unlinkat(ks->dirfd, KEYRING_NAME, 0);
-	return db_report(report, r, "cannot write the keyring in", ks->dir);
+		return db_report(report, r, "cannot write the keyring in", ks->dir);
+	return making_ring(ks, &file, report);
 }
 
 static int make_recovery_text(const struct making *m, struct secret **ret)
@@ -527,9 +545,7 @@ int keystore_create(const char *dir, const struct keystore_env *env,
 	if (r == 0 && keys->key_file)
 		r = keystore_check_key(KEYSTORE_SLOT_KEY_FILE, keys->key_file, report);
 	if (r == 0)
-		r = new_handle(dir, env, &ks, report);
-	if (r == 0)
-		r = prepare_dir(ks, report);
+		r = making_prepare(dir, env, &ks, report);
 	if (r < 0)
 		return r;
 	m = keys_alloc(sizeof(*m), &ks->locked);

@@ -2,8 +2,10 @@
 /* A backup: what it holds, who opens it, and that whatever is wrong with one is named. */
 #include "tests/unit/keystore-fixture.h"
 
+#include <fcntl.h>
 #include <lmdb.h>
 
+#include "base/fs.h"
 #include "keystore/backup.h"
 #include "keystore/internal.h"
 
@@ -284,6 +286,46 @@ static void backup_does_not_open_with_another_recovery_key(void **state)
 	assert_names(&report, "not made for this recovery key");
 }
 
+static void read_vector(const char *name, struct buf *ret)
+{
+	char path[PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "%s/tests/vectors/backup/%s", getenv("TOP_SRCDIR"),
+		       name);
+	assert_int_equal(fs_read(AT_FDCWD, path, 1024 * 1024, ret), 0);
+}
+
+/* They were made by the code that first wrote this format. */
+static void backups_of_format_1_are_still_read(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t records, tombstones;
+	} vectors[] = {
+		{ "empty.backup", 0, 0 },
+		{ "one-chunk.backup", 2, 1 },
+		{ "three-chunks.backup", 5, 1 },
+	};
+	cleanup_secret struct secret *recovery = NULL;
+	cleanup_buf struct buf text = BUF_INIT;
+
+	(void)state;
+	read_vector("recovery", &text);
+	recovery = fixture_secret(buf_string(&text));
+	for (size_t i = 0; i < ARRAY_SIZE(vectors); i++) {
+		cleanup_buf struct buf b = BUF_INIT;
+		struct keystore_backup_info info;
+		struct report report = { 0 };
+
+		read_vector(vectors[i].name, &b);
+		if (check_cut(recovery, &b, 777, &info, &report) < 0)
+			fixture_fail(&report);
+		assert_int_equal(info.records, vectors[i].records);
+		assert_int_equal(info.tombstones, vectors[i].tombstones);
+		assert_int_equal(info.size, b.len);
+	}
+}
+
 /* ---- what is wrong with it ---- */
 
 static void backup_that_is_cut_anywhere_is_cut_short(void **state)
@@ -451,6 +493,7 @@ int main(void)
 		TEST(backup_ends_when_the_keystore_is_sealed),
 		TEST(backup_shows_nothing_to_who_has_no_recovery_key),
 		TEST(backup_does_not_open_with_another_recovery_key),
+		TEST(backups_of_format_1_are_still_read),
 		TEST(backup_that_is_cut_anywhere_is_cut_short),
 		TEST(backup_with_a_byte_that_changed_is_refused),
 		TEST(backup_with_chunks_out_of_order_is_refused),

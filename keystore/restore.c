@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A keystore out of a backup. What is in the backup comes through the same checks as when it is
+ * only verified; records go through the import, and the keyring, without which there is no
+ * keystore, is written when everything was there.
+ */
+#include "keystore/restore.h"
+
+#include <fcntl.h>
+#include <sodium.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "keystore/backup_reader.h"
+#include "keystore/import.h"
+#include "keystore/internal.h"
+#include "keystore/making.h"
+
+struct keystore_restore {
+	struct keystore_backup_reader *reader;
+	struct keystore *ks; /* the new one */
+	struct keystore_import *import;
+	struct roots *roots; /* guarded; until the slots are wrapped */
+	struct buf ring;     /* the keyring to be written */
+	bool is_done;
+	unsigned slots;
+	unsigned slots_lost;
+};
+
+/* ---- keys ---- */
+
+/* New: roots, epochs, K_set, store id. The rest as it was. */
+static int make_keys(struct keystore_restore *r, const struct backup_opened *o, uint64_t now)
+{
+	struct keystore *ks = r->ks;
+	struct auth_keys *a;
+
+	ks->auth = keys_alloc(sizeof(*ks->auth), &ks->locked);
+	ks->issuer = keys_alloc(sizeof(*ks->issuer), &ks->locked);
+	ks->meta = keys_alloc(sizeof(*ks->meta), &ks->locked);
+	r->roots = keys_alloc(sizeof(*r->roots), &ks->locked);
+	if (!ks->auth || !ks->issuer || !ks->meta || !r->roots)
+		return -ENOMEM;
+	a = ks->auth;
+	rng_fill(&ks->rng, r->roots->bytes, sizeof(r->roots->bytes));
+	memcpy(a->root, r->roots->bytes, KEYRING_ROOT_LEN);
+	memcpy(ks->issuer->root, r->roots->bytes + KEYRING_ROOT_LEN, KEYRING_ROOT_LEN);
+	auth_keys_generate(a, ks->file.ring.store_id, &ks->rng, now);
+	issuer_keys_generate(ks->issuer, &ks->rng, now);
+	memcpy(a->name, o->auth->name, sizeof(a->name));
+	a->verifier = o->auth->verifier;
+	memcpy(a->verifier.store_id, ks->file.ring.store_id, STORE_ID_LEN);
+	memcpy(a->audit_first, o->auth->audit_first, sizeof(a->audit_first));
+	memcpy(a->recovery_pk, o->auth->recovery_pk, sizeof(a->recovery_pk));
+	a->macs = o->auth->macs;
+	ks->issuer->macs = o->issuer->macs;
+	ks->meta->txid = o->meta->txid;
+	ks->meta->audit = o->meta->audit;
+	return 0;
+}
+
+static struct slot_macs *macs_of(const struct keystore *ks, const struct keystore_slot *slot)
+{
+	return slot->tiers == KEYSTORE_BOTH ? &ks->issuer->macs : &ks->auth->macs;
+}
+
+/* The recovery key is at hand: its slot need not stay in the form of format 1. */
+static void convert(struct keystore *ks, const uint8_t *sk, struct keyring_slot *slot)
+{
+	struct slot_keys keys;
+	uint8_t commit[KEYRING_COMMIT_LEN];
+
+	keyring_commit(sk, slot->info.id, commit);
+	if (sodium_memcmp(commit, slot->commit, sizeof(commit)) == 0) {
+		keyring_slot_keys(slot, sk, &keys);
+		slot->info.is_old = false;
+		memcpy(slot->pk, keys.pk, sizeof(slot->pk));
+		slot_macs_add(macs_of(ks, &slot->info), &keys.mac);
+	}
+	sodium_memzero(&keys, sizeof(keys));
+}
+
+/* The slots of before, for the new roots. One of format 1 that only its owner could wrap is
+ * left out, and counted. */
+static int make_slots(struct keystore_restore *r, const struct backup_opened *o,
+		      struct keyring *ring)
+{
+	struct keystore *ks = r->ks;
+
+	for (uint16_t i = 0; i < o->file->ring.slot_count; i++) {
+		struct keyring_slot slot = o->file->ring.slots[i];
+		const struct slot_mac *mac;
+		int k;
+
+		if (slot.info.is_old && slot.info.type == KEYSTORE_SLOT_RECOVERY)
+			convert(ks, o->recovery_sk, &slot);
+		mac = slot_macs_find(macs_of(ks, &slot.info), slot.info.id);
+		if (!mac && slot.info.type != KEYSTORE_SLOT_RECOVERY) {
+			r->slots_lost++;
+			continue;
+		}
+		k = keyring_slot_wrap(&ks->rng, ring->store_id, r->roots, mac, &slot);
+		if (k < 0)
+			return k;
+		ring->slots[ring->slot_count++] = slot;
+	}
+	r->slots = ring->slot_count;
+	return 0;
+}
+
+static int make_ring(struct keystore_restore *r, const struct backup_opened *o)
+{
+	struct keystore *ks = r->ks;
+	struct keyring_content content = { 0 };
+	struct keyring *ring = &ks->file.ring;
+	int k;
+
+	rng_fill(&ks->rng, ring->store_id, STORE_ID_LEN);
+	ring->format = KEYRING_FORMAT;
+	ring->generation = 1;
+	k = make_keys(r, o, clock_now(&ks->clock).wall);
+	if (k == 0)
+		k = make_slots(r, o, ring);
+	content.auth = ks->auth;
+	content.issuer = ks->issuer;
+	if (k == 0)
+		k = keyring_encode(ring, &content, &ks->rng, &r->ring);
+	if (k == 0) {
+		keys_protect(ks->auth);
+		keys_protect(ks->issuer);
+	}
+	keys_free(steal_ptr(r->roots));
+	return k;
+}
+
+/* ---- files ---- */
+
+/* The keyring opens, so it is known for whom: only now is anything written. */
+static int on_opened(void *context, const struct backup_opened *o, struct report *report)
+{
+	struct keystore_restore *r = context;
+	int k = make_ring(r, o);
+
+	if (k < 0)
+		return report_set(report, k, "cannot make keys: %s", strerrordesc_np(-k));
+	k = making_mark(r->ks, report);
+	if (k == 0)
+		k = making_store(r->ks, report);
+	return k < 0 ? k
+		     : keystore_import_begin(r->ks, KEYSTORE_IMPORT_NEW, &r->import, report);
+}
+
+static int import_record(struct keystore_import *import, const struct record_header *h,
+			 const struct record_content *c)
+{
+	const struct keystore_record rec = {
+		.id = c->id,
+		.tier = h->flags & RECORD_ISSUER ? KEYSTORE_ISSUER : KEYSTORE_AUTH,
+		.version = h->version,
+		.created = c->created,
+		.state = c->state,
+		.attrs = c->attrs.data,
+		.attrs_len = c->attrs.len,
+		.body = c->body.data,
+		.body_len = c->body.len,
+	};
+
+	return keystore_import_put(import, &rec);
+}
+
+static int import_tombstone(struct keystore_import *import, const struct record_header *h,
+			    const struct record_content *c)
+{
+	struct keystore_tombstone t = { .version = h->version, .time = c->created };
+
+	memcpy(t.reason, c->reason.data, c->reason.len); /* bounded when it was decoded */
+	return keystore_import_tombstone(import, &c->id, &t);
+}
+
+static int on_record(void *context, const struct record_header *h,
+		     const struct record_content *content, struct report *report)
+{
+	struct keystore_restore *r = context;
+	int k = h->flags & RECORD_TOMBSTONE ? import_tombstone(r->import, h, content)
+					    : import_record(r->import, h, content);
+
+	return db_report(report, k, "cannot write to", r->ks->store_dir);
+}
+
+int keystore_restore_begin(const char *dir, const struct keystore_env *env,
+			   const struct secret *recovery, struct keystore_restore **ret,
+			   struct report *report)
+{
+	cleanup_restore struct keystore_restore *r = calloc(1, sizeof(*r));
+	const struct backup_sink sink = { on_opened, on_record, r };
+	int k;
+
+	if (!r)
+		return report_set(report, -ENOMEM, "out of memory");
+	k = backup_reader_new(recovery, &sink, &r->reader, report);
+	if (k == 0)
+		k = making_prepare(dir, env, &r->ks, report);
+	if (k < 0)
+		return k;
+	*ret = steal_ptr(r);
+	return 0;
+}
+
+int keystore_restore_push(struct keystore_restore *r, const uint8_t *data, size_t len,
+			  struct report *report)
+{
+	return keystore_backup_push(r->reader, data, len, report);
+}
+
+/* The import counts what it put into the store. */
+static int check_counts(const struct keystore_restore *r,
+			const struct keystore_backup_info *from, struct report *report)
+{
+	const struct meta *m = r->ks->meta;
+
+	if (m->count_cur == from->records && m->count_hist == from->tombstones)
+		return 0;
+	return report_set(report, -EIO, "%s: not everything arrived", r->ks->store_dir);
+}
+
+int keystore_restore_finish(struct keystore_restore *r, struct keystore_restored *ret,
+			    struct report *report)
+{
+	struct keystore_restored done = { .slots = r->slots, .slots_lost = r->slots_lost };
+	int k = keystore_backup_finish(r->reader, &done.from, report);
+
+	if (k == 0)
+		k = keystore_import_finish(steal_ptr(r->import), &done.txid, report);
+	if (k == 0)
+		k = check_counts(r, &done.from, report);
+	if (k == 0)
+		k = making_ring(r->ks, &r->ring, report);
+	if (k < 0)
+		return k;
+	r->is_done = true;
+	making_unmark(r->ks);
+	done.txid = keystore_txid(r->ks);
+	memcpy(done.store_id, r->ks->file.ring.store_id, sizeof(done.store_id));
+	*ret = done;
+	return 0;
+}
+
+void keystore_restore_free(struct keystore_restore *r)
+{
+	if (!r)
+		return;
+	keystore_import_free(r->import);
+	if (r->ks && !r->is_done)
+		making_take_back(r->ks);
+	keystore_close(r->ks);
+	keystore_backup_reader_free(r->reader);
+	keys_free(r->roots);
+	buf_release(&r->ring);
+	free(r);
+}

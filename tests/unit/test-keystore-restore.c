@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A keystore out of a backup: everything is there, the slots open it, and it is another one. */
+#include "tests/unit/keystore-fixture.h"
+
+#include <fcntl.h>
+
+#include "base/fs.h"
+#include "keystore/internal.h"
+#include "keystore/restore.h"
+#include "keystore/verifier.h"
+
+static void make(struct keystore *ks, struct buf *ret)
+{
+	cleanup_backup struct keystore_backup *b = NULL;
+	struct report report = { 0 };
+	size_t len = 0;
+
+	assert_int_equal(keystore_backup_begin(ks, &b, &report), 0);
+	do {
+		uint8_t *p = buf_reserve(ret, 60000);
+
+		assert_int_equal(keystore_backup_next(b, p, 60000, &len, &report), 0);
+		ret->len += len;
+	} while (len > 0);
+}
+
+/* B into F's directory. */
+static int restore_some(struct fixture *f, const struct secret *recovery, const struct buf *b,
+			struct keystore_restored *ret, struct report *report)
+{
+	cleanup_restore struct keystore_restore *r = NULL;
+	int k = keystore_restore_begin(f->dir, &f->env, recovery, &r, report);
+
+	for (size_t at = 0; k == 0 && at < b->len; at += 5000)
+		k = keystore_restore_push(r, b->data + at,
+					  b->len - at < 5000 ? b->len - at : 5000, report);
+	return k < 0 ? k : keystore_restore_finish(r, ret, report);
+}
+
+static int restore(struct fixture *f, const struct secret *recovery, const struct buf *b,
+		   struct keystore_restored *ret)
+{
+	struct report report = { 0 };
+	int r = restore_some(f, recovery, b, ret, &report);
+
+	if (r < 0)
+		print_message("%s\n", report.what);
+	return r;
+}
+
+/* A keystore in F with records, a tombstone and a chain, and the backup of it. */
+static struct secret *make_old(struct fixture *f, struct buf *ret)
+{
+	struct secret *recovery = fixture_create(f);
+	cleanup_keystore struct keystore *ks = fixture_open(f);
+	struct keystore_audit audit = { .seq = 41, .head = "h", .key = "k" };
+	struct keystore_txn *txn = NULL;
+	struct report report = { 0 };
+
+	fixture_unlock_both(ks);
+	fixture_put(ks, "billing", KEYSTORE_AUTH, "secret of a login");
+	fixture_put(ks, "billing", KEYSTORE_AUTH, "its second secret");
+	fixture_put(ks, "signing", KEYSTORE_ISSUER, "private key");
+	fixture_put(ks, "gone", KEYSTORE_AUTH, "what was");
+	fixture_remove(ks, "gone");
+	for (unsigned i = 0; i < 300; i++) {
+		char name[32];
+
+		(void)snprintf(name, sizeof(name), "filler-%u", i);
+		fixture_put(ks, name, i % 2 ? KEYSTORE_AUTH : KEYSTORE_ISSUER,
+			    "so that there are several chunks, which takes some bytes in each "
+			    "of three hundred records");
+	}
+	assert_int_equal(keystore_begin(ks, &txn, &report), 0);
+	keystore_set_audit(txn, &audit);
+	assert_int_equal(keystore_commit(txn, NULL, &report), 0);
+	make(ks, ret);
+	return recovery;
+}
+
+/* The same machine's clock, another directory. */
+static struct fixture beside(const struct fixture *f, const char *name)
+{
+	struct fixture g = *f;
+
+	fixture_path(f, name, g.dir);
+	g.env.clock.context = (void *)(uintptr_t)f;
+	return g;
+}
+
+static void assert_body(struct keystore *ks, const char *name, uint64_t version,
+			const char *body)
+{
+	const struct keystore_id id = { "password", "verifier", name };
+	struct keystore_record *rec = NULL;
+
+	assert_int_equal(keystore_get(ks, &id, &rec), 0);
+	assert_int_equal(rec->body_len, strlen(body));
+	assert_memory_equal(rec->body, body, rec->body_len);
+	assert_int_equal(rec->version, version);
+	assert_int_equal(rec->state, 3);
+	assert_int_equal(rec->attrs_len, 3);
+	assert_int_equal(rec->created, FIXTURE_NOW);
+	keystore_record_free(rec);
+}
+
+static void assert_content(struct keystore *ks)
+{
+	const struct keystore_id gone = { "password", "verifier", "gone" };
+	struct keystore_tombstone t;
+	struct keystore_audit audit;
+	struct keystore_verify totals;
+	struct keystore_record *rec;
+	struct report report = { 0 };
+
+	assert_body(ks, "billing", 2, "its second secret");
+	assert_body(ks, "signing", 1, "private key");
+	assert_int_equal(keystore_get(ks, &gone, &rec), -ENOENT);
+	assert_int_equal(keystore_get_tombstone(ks, &gone, &t), 0);
+	assert_int_equal(t.version, 2);
+	assert_int_equal(t.time, FIXTURE_NOW);
+	assert_string_equal(t.reason, "revoked by hand");
+	assert_int_equal(keystore_audit_get(ks, &audit), 0);
+	assert_int_equal(audit.seq, 41);
+	assert_int_equal(audit.key[0], 'k');
+	if (keystore_verify(ks, &totals, &report) < 0)
+		fixture_fail(&report);
+	assert_int_equal(keystore_count(ks), 302);
+	assert_int_equal(keystore_tombstones(ks), 1);
+	assert_int_equal(keystore_health(ks, NULL), KEYSTORE_HEALTHY);
+}
+
+/* ---- what comes out ---- */
+
+static void restore_brings_back_every_record_and_tombstone(void **state)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+	cleanup_secret struct secret *recovery = make_old(*state, &b);
+	struct fixture g = beside(*state, "new");
+	cleanup_keystore struct keystore *ks = NULL;
+	struct keystore_restored done;
+
+	assert_int_equal(restore(&g, recovery, &b, &done), 0);
+	assert_int_equal(done.from.records, 302);
+	assert_int_equal(done.from.tombstones, 1);
+	assert_int_equal(done.slots, 3);
+	assert_int_equal(done.slots_lost, 0);
+	ks = fixture_open(&g);
+	fixture_unlock_both(ks);
+	assert_content(ks);
+	assert_true(keystore_txid(ks) > done.from.txid);
+	assert_memory_equal(keystore_store_id(ks), done.store_id, 16);
+}
+
+static void restored_keystore_opens_with_each_slot_of_before(void **state)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+	cleanup_secret struct secret *recovery = make_old(*state, &b);
+	struct fixture g = beside(*state, "new");
+	cleanup_keystore struct keystore *ks = NULL;
+	struct keystore_restored done;
+	struct report report = { 0 };
+
+	assert_int_equal(restore(&g, recovery, &b, &done), 0);
+	ks = fixture_open(&g);
+	fixture_unlock_auth(ks);
+	assert_false(keystore_is_open(ks, KEYSTORE_BOTH)); /* the key file opens AUTH alone */
+	keystore_seal(ks, KEYSTORE_BOTH);
+	fixture_unlock_both(ks);
+	keystore_seal(ks, KEYSTORE_BOTH);
+	assert_int_equal(keystore_unlock_recovery(ks, recovery, &report), 0);
+	assert_true(keystore_is_open(ks, KEYSTORE_BOTH));
+	/* and it can be changed like any other */
+	assert_int_equal(keystore_rekey(ks, &report), 0);
+	keystore_seal(ks, KEYSTORE_BOTH);
+	fixture_unlock_auth(ks);
+}
+
+static void restored_keystore_is_another_one(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_buf struct buf b = BUF_INIT;
+	cleanup_secret struct secret *recovery = make_old(f, &b);
+	struct fixture g = beside(f, "one");
+	struct fixture h = beside(f, "two");
+	struct keystore_restored one, two;
+	char script[PATH_MAX];
+
+	assert_int_equal(restore(&g, recovery, &b, &one), 0);
+	assert_int_equal(restore(&h, recovery, &b, &two), 0);
+	assert_memory_not_equal(one.store_id, one.from.store_id, 16);
+	assert_memory_not_equal(one.store_id, two.store_id, 16);
+	/* neither opens the other's store: META is under other roots */
+	(void)snprintf(script, sizeof(script), "cp one/keyring two/keyring");
+	fixture_shell(f, script);
+	{
+		cleanup_keystore struct keystore *ks = fixture_open(&h);
+		cleanup_secret struct secret *key = fixture_secret(fixture_passphrase);
+		struct report report = { 0 };
+
+		assert_int_equal(keystore_unlock_passphrase(ks, key, &report), -EBADMSG);
+	}
+}
+
+static void restored_keystore_keeps_the_keys_that_logins_depend_on(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_buf struct buf b = BUF_INIT;
+	cleanup_secret struct secret *recovery = make_old(f, &b);
+	struct fixture g = beside(f, "new");
+	cleanup_keystore struct keystore *old = fixture_open(f);
+	cleanup_keystore struct keystore *ks = NULL;
+	struct keystore_restored done;
+
+	assert_int_equal(restore(&g, recovery, &b, &done), 0);
+	ks = fixture_open(&g);
+	fixture_unlock_both(ks);
+	fixture_unlock_both(old);
+	assert_memory_equal(ks->auth->verifier.tag, old->auth->verifier.tag, SEAL_KEY_LEN);
+	assert_memory_equal(ks->auth->verifier.decoy, old->auth->verifier.decoy, SEAL_KEY_LEN);
+	assert_memory_not_equal(ks->auth->root, old->auth->root, KEYRING_ROOT_LEN);
+	assert_memory_not_equal(ks->issuer->root, old->issuer->root, KEYRING_ROOT_LEN);
+	assert_memory_not_equal(ks->auth->set, old->auth->set, SEAL_KEY_LEN);
+	assert_memory_not_equal(epochs_active(&ks->auth->epochs)->key,
+				epochs_active(&old->auth->epochs)->key, SEAL_KEY_LEN);
+	assert_memory_not_equal(epochs_active(&ks->issuer->epochs)->key,
+				epochs_active(&old->issuer->epochs)->key, SEAL_KEY_LEN);
+}
+
+static void restored_keystore_can_be_backed_up_and_restored_again(void **state)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+	cleanup_buf struct buf again = BUF_INIT;
+	cleanup_secret struct secret *recovery = make_old(*state, &b);
+	struct fixture g = beside(*state, "new");
+	struct fixture h = beside(*state, "newer");
+	cleanup_keystore struct keystore *ks = NULL;
+	struct keystore_restored done;
+
+	assert_int_equal(restore(&g, recovery, &b, &done), 0);
+	ks = fixture_open(&g);
+	fixture_unlock_auth(ks);
+	make(ks, &again);
+	keystore_close(steal_ptr(ks));
+	assert_int_equal(restore(&h, recovery, &again, &done), 0);
+	ks = fixture_open(&h);
+	fixture_unlock_both(ks);
+	assert_content(ks);
+}
+
+/* tests/vectors/store-v1 is of the first keyring format: AUTH alone can not convert it, so the
+ * backup has slots that only their owners could wrap for new roots. */
+static void restore_says_which_slots_it_had_to_leave(void **state)
+{
+	struct fixture *f = *state;
+	struct fixture g = beside(f, "new");
+	cleanup_buf struct buf b = BUF_INIT;
+	cleanup_buf struct buf text = BUF_INIT;
+	cleanup_secret struct secret *recovery = NULL;
+	cleanup_keystore struct keystore *ks = NULL;
+	struct keystore_restored done;
+	struct report report = { 0 };
+	char command[2 * PATH_MAX];
+
+	(void)snprintf(command, sizeof(command),
+		       "cp -r '%s'/tests/vectors/store-v1/. . && chmod -R go= . && chmod 711 .",
+		       getenv("TOP_SRCDIR"));
+	fixture_shell(f, command);
+	ks = fixture_open(f);
+	fixture_unlock_auth(ks);
+	make(ks, &b);
+	keystore_close(steal_ptr(ks));
+	fixture_path(f, "recovery", command);
+	assert_int_equal(fs_read(AT_FDCWD, command, 4096, &text), 0);
+	while (text.len > 0 && text.data[text.len - 1] == '\n')
+		text.len--;
+	recovery = fixture_secret(buf_string(&text));
+
+	assert_int_equal(restore(&g, recovery, &b, &done), 0);
+	assert_int_equal(done.slots, 1);
+	assert_int_equal(done.slots_lost, 2);
+	ks = fixture_open(&g);
+	assert_int_equal(keystore_unlock_recovery(ks, recovery, &report), 0);
+	assert_true(keystore_is_open(ks, KEYSTORE_BOTH));
+	assert_int_equal(keystore_may_rekey(ks, &report), 0); /* it is of the new format now */
+}
+
+/* ---- what does not ---- */
+
+static void assert_nothing(const struct fixture *g)
+{
+	fixture_shell(g, "test ! -e keyring && test ! -e store && test ! -e anchor && "
+			 "test ! -e restoring");
+}
+
+static void restore_of_a_cut_backup_leaves_nothing(void **state)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+	cleanup_secret struct secret *recovery = make_old(*state, &b);
+	struct fixture g = beside(*state, "new");
+	struct keystore_restored done;
+	struct report report;
+
+	for (size_t cut = 0; cut < b.len; cut += 9973) {
+		struct buf part = { .data = b.data, .len = cut }; /* borrowed */
+
+		assert_int_equal(restore_some(&g, recovery, &part, &done, &report), -ENODATA);
+		assert_nothing(&g);
+	}
+	assert_int_equal(restore(&g, recovery, &b, &done), 0);
+}
+
+static void restore_of_an_altered_backup_leaves_nothing(void **state)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+	cleanup_secret struct secret *recovery = make_old(*state, &b);
+	struct fixture g = beside(*state, "new");
+	struct keystore_restored done;
+	struct report report;
+
+	b.data[b.len - 100] ^= 1;
+	assert_int_equal(restore_some(&g, recovery, &b, &done, &report), -EBADMSG);
+	assert_non_null(strstr(report.what, "chunk 2"));
+	assert_nothing(&g);
+}
+
+static void restore_onto_a_keystore_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_buf struct buf b = BUF_INIT;
+	cleanup_secret struct secret *recovery = make_old(f, &b);
+	cleanup_keystore struct keystore *ks = NULL;
+	struct keystore_restored done;
+	struct report report;
+
+	assert_int_equal(restore_some(f, recovery, &b, &done, &report), -EEXIST);
+	assert_non_null(strstr(report.what, "holds a keystore already"));
+	ks = fixture_open(f);
+	fixture_unlock_both(ks);
+	assert_content(ks);
+}
+
+static void restore_that_was_killed_is_nothing_and_can_be_repeated(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_buf struct buf b = BUF_INIT;
+	cleanup_secret struct secret *recovery = make_old(f, &b);
+	struct fixture g = beside(f, "new");
+	struct keystore_restored done;
+	struct keystore *ks = NULL;
+	struct report report = { 0 };
+	char text[128];
+	int status;
+	pid_t pid;
+
+	/* a secret is wiped in a child */
+	(void)snprintf(text, sizeof(text), "%s", secret_string(recovery));
+	pid = fork();
+	if (pid == 0) {
+		struct secret *key = fixture_secret(text);
+		struct keystore_restore *r = NULL;
+
+		/* all of it, but for the keyring */
+		if (keystore_restore_begin(g.dir, &g.env, key, &r, &report) == 0 &&
+		    keystore_restore_push(r, b.data, b.len, &report) == 0)
+			(void)raise(SIGKILL);
+		_exit(1);
+	}
+	assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+	assert_true(WIFSIGNALED(status));
+	fixture_shell(&g, "test -e store/data.mdb && test -e restoring");
+	assert_int_equal(keystore_open(g.dir, &g.env, &ks, &report), -ENOENT);
+	assert_nothing(&g);
+	assert_int_equal(restore(&g, recovery, &b, &done), 0);
+	fixture_shell(&g, "test ! -e restoring");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(restore_brings_back_every_record_and_tombstone),
+		TEST(restored_keystore_opens_with_each_slot_of_before),
+		TEST(restored_keystore_is_another_one),
+		TEST(restored_keystore_keeps_the_keys_that_logins_depend_on),
+		TEST(restored_keystore_can_be_backed_up_and_restored_again),
+		TEST(restore_says_which_slots_it_had_to_leave),
+		TEST(restore_of_a_cut_backup_leaves_nothing),
+		TEST(restore_of_an_altered_backup_leaves_nothing),
+		TEST(restore_onto_a_keystore_is_refused),
+		TEST(restore_that_was_killed_is_nothing_and_can_be_repeated),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
