@@ -169,26 +169,45 @@ static int receive(int fd, enum wire_verb verb, uint64_t deadline, struct cli_re
 	return json_is_object(ret->json) ? 0 : -EBADMSG;
 }
 
-int cli_ask(struct cli *c, enum wire_verb verb, struct buf *request, struct cli_reply *ret)
+static uint64_t deadline_of(const struct cli *c)
 {
-	uint64_t deadline = clock_monotonic() + c->verb->seconds * USEC_PER_SEC;
-	char path[PATH_SIZE];
-	cleanup_close int fd = -1;
-	int r;
+	return clock_monotonic() + c->verb->seconds * USEC_PER_SEC;
+}
 
-	r = find_socket(c, path);
+int cli_connect(struct cli *c, int *ret_fd)
+{
+	char path[PATH_SIZE];
+	int fd;
+	int r = find_socket(c, path);
+
 	if (r < 0)
 		return fail_connect(c, cli_root(c), r);
-	r = frame_end(request);
-	if (r < 0)
-		return fail_talk(c, r);
-	fd = wire_connect(path, expected_server(path), deadline);
+	fd = wire_connect(path, expected_server(path), deadline_of(c));
 	if (fd < 0)
 		return fail_connect(c, path, fd);
-	r = wire_send(fd, request, deadline);
+	*ret_fd = fd;
+	return CLI_DONE;
+}
+
+int cli_ask_over(struct cli *c, int fd, enum wire_verb verb, struct buf *request,
+		 struct cli_reply *ret)
+{
+	uint64_t deadline = deadline_of(c);
+	int r = frame_end(request);
+
+	if (r == 0)
+		r = wire_send(fd, request, deadline);
 	if (r >= 0)
 		r = receive(fd, verb, deadline, ret);
 	return r < 0 ? fail_talk(c, r) : CLI_DONE;
+}
+
+int cli_ask(struct cli *c, enum wire_verb verb, struct buf *request, struct cli_reply *ret)
+{
+	cleanup_close int fd = -1;
+	int r = cli_connect(c, &fd);
+
+	return r == CLI_DONE ? cli_ask_over(c, fd, verb, request, ret) : r;
 }
 
 int cli_ask_and_answer(struct cli *c, enum wire_verb verb, cli_show_t *show)

@@ -117,6 +117,11 @@ void cli_request(const struct cli *c, enum wire_verb verb, struct buf *ret);
 must_check int cli_ask(struct cli *c, enum wire_verb verb, struct buf *request,
 		       struct cli_reply *ret);
 
+/* The two halves of cli_ask(), for several questions over one connection. RET_FD is owned. */
+must_check int cli_connect(struct cli *c, int *ret_fd);
+must_check int cli_ask_over(struct cli *c, int fd, enum wire_verb verb, struct buf *request,
+			    struct cli_reply *ret);
+
 /* Prints the answer to people. */
 typedef void cli_show_t(FILE *out, const struct json_t *json);
 

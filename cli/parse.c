@@ -235,6 +235,13 @@ static bool is_certificate(const char *s)
 			       strspn(s, "0123456789abcdefABCDEF") == SERIAL_DIGITS);
 }
 
+static bool is_file(const char *s)
+{
+	enum { FILE_MAX = 4000 };
+
+	return *s && strlen(s) <= FILE_MAX;
+}
+
 static const struct operand {
 	const char *name;
 	bool (*is_valid)(const char *s);
@@ -252,6 +259,7 @@ static const struct operand {
 	  "a kind of slot: passphrase, key-file, recovery, credential, exec or quorum" },
 	{ "SLOT", is_slot, "a slot: the first digits of its id, or its kind" },
 	{ "HELD", text_is_label, "the name of what is held, from ldap status" },
+	{ "FILE", is_file, "the name of a file, or - for standard input or output" },
 	{ "SELECTOR", text_is_label, "a selector like r20261123" },
 };
 

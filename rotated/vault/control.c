@@ -476,6 +476,7 @@ static void on_closed(struct peer *p)
 	verify_forget(s->control->m, p);
 	verb_slots_forget(p);
 	verb_slot_test_forget(p);
+	verb_backup_forget(s->control->m, p);
 	ldap_forget(s->control->m->ldap, p);
 	while (*at != s)
 		at = &(*at)->next;

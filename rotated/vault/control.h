@@ -140,5 +140,9 @@ void verb_upstream_forget(struct peer *peer); /* (verbs_upstream_test.c) */
 /* Of what the porter was asked for PEER, nobody waits any more (verbs_slots.c). */
 void verb_slots_forget(struct peer *peer);
 void verb_slot_test_forget(struct peer *peer); /* (verbs_slot_test.c) */
+/* A backup or restore of PEER ends with it, and a backup when the keystore is sealed
+ * (verbs_backup.c). */
+void verb_backup_forget(struct manager *m, const struct peer *peer);
+void verb_backup_sealed(struct manager *m);
 
 #endif

@@ -28,6 +28,7 @@ struct reseal;
 struct shares;
 struct unlock;
 struct verify;
+struct transfer;
 struct worker;
 
 /* What the verifier index says of an item that can be switched off. */
@@ -47,6 +48,7 @@ struct item {
 };
 
 enum vault_alarm {
+	ALARM_BACKUP,  /* one keeps the store's old pages for too long */
 	ALARM_CONFIG,  /* the last reload was refused */
 	ALARM_INDEX,   /* the verifier index lags behind the store */
 	ALARM_SENDERS, /* a sender has too many owners */
@@ -82,6 +84,7 @@ struct manager {
 	struct shares *shares; /* of a quorum, on their way; NULL for none */
 	struct reseal *reseal; /* NULL: none is under way, or it waits for ISSUER */
 	struct verify *verify; /* NULL: no check is under way */
+	struct transfer *transfer; /* a backup or restore under way; NULL: none */
 	sd_event_source *wake;
 	uint64_t probe_at; /* when to see if the disk takes something again; 0: it does */
 	sd_event_source *clock_watch;

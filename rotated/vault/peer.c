@@ -22,6 +22,7 @@ struct peer {
 	int fd;
 	struct socket_peer credentials;
 	struct peer_options options;
+	uint64_t idle; /* 0: options.idle */
 	sd_event_source *io, *timer;
 	struct outgoing *first, **last;
 	unsigned queued;
@@ -79,11 +80,16 @@ static bool is_heard(const struct peer *p)
 	return !p->is_dead && !p->is_busy && !(p->options.takes_turns && p->first);
 }
 
+static uint64_t idle_of(const struct peer *p)
+{
+	return p->idle ? p->idle : p->options.idle;
+}
+
 /* What to wait for, and how long. A failure here is a failure of the loop: hang up. */
 static void update(struct peer *p)
 {
 	uint32_t events = (is_heard(p) ? EPOLLIN : 0U) | (p->first ? EPOLLOUT : 0U);
-	uint64_t wait = p->first ? SEND_TIMEOUT : p->is_busy ? 0 : p->options.idle;
+	uint64_t wait = p->first ? SEND_TIMEOUT : p->is_busy ? 0 : idle_of(p);
 	int r = sd_event_source_set_io_events(p->io, events);
 
 	if (r >= 0 && wait > 0) {
@@ -257,6 +263,13 @@ const struct socket_peer *peer_credentials(const struct peer *p)
 void peer_set_busy(struct peer *p, bool is_busy)
 {
 	p->is_busy = is_busy;
+	if (!p->is_dead)
+		update(p);
+}
+
+void peer_set_idle(struct peer *p, uint64_t idle)
+{
+	p->idle = idle;
 	if (!p->is_dead)
 		update(p);
 }

@@ -49,4 +49,7 @@ void peer_take(struct peer *p);
 /* While it is set, nothing more is read from P: its request is not answered yet. */
 void peer_set_busy(struct peer *p, bool is_busy);
 
+/* How long it may be silent from now on, in place of options.idle; 0: as that says. */
+void peer_set_idle(struct peer *p, uint64_t idle);
+
 #endif

@@ -206,6 +206,8 @@ void store_seal(struct manager *m, enum keystore_tier tier)
 	shares_forget(m, "sealed");
 	verify_cancel(m);
 	reseal_pause(m);
+	if (tier & KEYSTORE_AUTH)
+		verb_backup_sealed(m);
 	keygen_cancel(m->keygen);
 	refuse_waiters(m);
 	if (tier & KEYSTORE_AUTH) {

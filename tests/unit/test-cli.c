@@ -674,6 +674,8 @@ static const struct golden {
 	  " from=118 count=3" },
 	{ "audit-verify", "audit verify", WIRE_AUDIT_VERIFY, WIRE_STATUS_REFUSED, "" },
 	{ "store-verify", "store verify", WIRE_STORE_VERIFY, WIRE_STATUS_OK, "" },
+	{ "store-backup", "store backup /nowhere --dry-run", WIRE_STORE_BACKUP, WIRE_STATUS_OK,
+	  " dry_run=1" },
 	{ "store-slots", "store slot list", WIRE_STORE_SLOTS, WIRE_STATUS_OK, "" },
 	{ "store-slot-test", "store slot test", WIRE_STORE_SLOT_TEST, WIRE_STATUS_REFUSED, "" },
 };
