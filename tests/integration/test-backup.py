@@ -1,0 +1,305 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""store backup and store restore: docs/runbook-recovery.md, command by command, on the real daemons."""
+
+import json
+import os
+import re
+import secrets as pysecrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from harness import PASSPHRASE, PATIENCE, SOURCE, Results, build_path, poll  # noqa: E402
+import wire  # noqa: E402
+from whole import Site  # noqa: E402
+
+RUNBOOK = os.path.join(SOURCE, "docs/runbook-recovery.md")
+CONF = "[ca]\ntrust_domain = relay.example.org\n"
+HOOK = """\
+#!/bin/sh
+case $1 in
+create) cat {outside}/${{2##*.}} ;;
+test) read -r secret; [ "$secret" = "$(cat {outside}/${{2##*.}})" ] || exit 77 ;;
+esac
+"""
+
+results = Results()
+
+
+def ask_map(site, name, key):
+    """What the door answers to Postfix."""
+    request = f"{name} {key}".encode()
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(PATIENCE)
+        s.connect(site.join("var/spool/postfix/private/rotated-map"))
+        s.sendall(b"%d:%s," % (len(request), request))
+        answer = b""
+        while not answer.endswith(b","):
+            more = s.recv(4096)
+            assert more, answer
+            answer += more
+    return answer.partition(b":")[2][:-1].decode()
+
+
+def answer(site, *words):
+    return json.loads(site.ctl("--json", *words).stdout)
+
+
+class Old:
+    """A site with one secret of each kind, and what they are."""
+
+    def __init__(self, site, outside):
+        site.domain("example.com", "[domain]\n[dns]\nservers = 127.0.0.1:9\n")
+        self.hook(site, outside)
+        site.daemons["rotated"] = site.start_vault()
+        site.daemons["rotated-auth"] = site.start_door()
+        site.daemons["rotated-worker"] = site.start_worker()
+        done = site.ctl("--json", "init", "--unattended", "--passphrase-file", site.passphrase)
+        self.recovery = json.loads(done.stdout)["recovery_key"]
+        site.wait_connected()
+        self.login = site.issue("billing")
+        self.revoked = site.issue("web")
+        site.revoke(self.revoked[0])
+        site.ctl("ca", "init")
+        pem = site.ctl("certificate", "issue", "billing").stdout
+        self.certificate = re.search(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", pem, re.S)[0]
+        self.certificates = answer(site, "certificate", "list")
+        site.ctl("dkim", "rotate", "example.com", check=False)
+        self.selector = poll("a DKIM key", lambda: next(iter(site.key_states("example.com")), None))
+        self.dkim = poll("its private key", lambda: site.ctl(
+            "dkim", "show", "example.com", self.selector, "--private-key", check=False).stdout)
+        site.ctl("upstream", "rotate", "ses")
+        poll("the upstream's secret", lambda: ask_map(site, "outbound", "smtp.example.com").startswith("OK "),
+             4 * PATIENCE)
+        self.upstream = ask_map(site, "outbound", "smtp.example.com")
+
+    def hook(self, site, outside):
+        with open(os.path.join(outside, "1"), "w", encoding="utf-8") as f:
+            f.write(f"upstream-{pysecrets.token_hex(16)}\n")
+        os.makedirs(site.join("etc/rotated/upstreams.d"))
+        hook = os.path.join(outside, "hook")
+        with open(hook, "w", encoding="utf-8") as f:
+            f.write(HOOK.format(outside=outside))
+        os.chmod(hook, 0o755)
+        text = "[upstream]\nsoak = 1s\noverlap = 1s\nschedule = never\nuser = relay-%v\n"
+        text += f"hook = {os.path.join(site.build, 'hooks/upstream-command')}\n"
+        text += "".join(f"setting = {v}={hook} {v.lower()}\n" for v in ("CREATE", "TEST", "REVOKE"))
+        site.write("etc/rotated/upstreams.d/ses.conf", text + "destinations = smtp.example.com\n")
+
+    def check(self, site, where):
+        """Everything that this site had is on SITE."""
+        results.equal(site.login(*self.login), "ok", f"{where}: the old login is accepted")
+        results.equal(site.login(*self.revoked), "no", f"{where}: the revoked one is not")
+        results.equal(answer(site, "certificate", "list"), self.certificates,
+                      f"{where}: the certificates are the same")
+        results.equal(ask_map(site, "outbound", "smtp.example.com"), self.upstream,
+                      f"{where}: the secret for the provider is handed to Postfix")
+        results.equal(site.ctl("dkim", "show", "example.com", self.selector, "--private-key").stdout, self.dkim,
+                      f"{where}: the DKIM key is back")
+        verdict = answer(site, "store", "verify")
+        results.check(verdict["ok"], f"{where}: store verify finds nothing", json.dumps(verdict))
+
+
+def without_secrets(site, old, path):
+    with open(path, "rb") as f:
+        data = f.read()
+    found = [word for word in ("billing", "example.com", "relay-1", "RTKRING", "BEGIN", PASSPHRASE, old.login[1])
+             if word.encode() in data]
+    results.check(not found, "nothing of it can be recognised in a backup", ", ".join(found))
+    results.equal(os.stat(path).st_mode & 0o777, 0o600, "a backup is nobody else's to read")
+
+
+def refusals(site, old, path):
+    """What store backup --verify says of a file that is not whole, and of other keys."""
+    with open(path, "rb") as f:
+        whole = f.read()
+    altered = bytearray(whole)
+    altered[-50] ^= 1
+    cases = (
+        ("a truncated backup", whole[:-10], old.recovery, r"chunk 1, which begins at byte \d+: only \d+ bytes"),
+        ("an altered one", bytes(altered), old.recovery, r"chunk 1, which begins at byte \d+: it was altered"),
+        ("a newer format", whole[:8] + b"\0\0\0\2" + whole[12:], old.recovery, "newer format"),
+        ("another file", b"x" * 4096, old.recovery, "no backup of a keystore"),
+        ("an empty file", b"", old.recovery, "cut short"),
+        ("the passphrase", whole, PASSPHRASE, "recovery key"),
+    )
+    for name, data, key, wanted in cases:
+        bad = site.join("bad")
+        with open(bad, "wb") as f:
+            f.write(data)
+        done = site.ctl("store", "backup", bad, "--verify", stdin=key + "\n", check=False)
+        results.check(done.returncode == 1 and re.search(wanted, done.stderr),
+                      f"{name} is refused, and it says so", done.stdout + done.stderr)
+    os.unlink(site.join("bad"))
+
+
+def make_backup(site, old):
+    site.ctl("seal", "--issuer")
+    path = site.join("keystore.backup")
+    said = answer(site, "store", "backup", path)
+    results.check(said["size"] == os.path.getsize(path) and said["recipients"] == 1,
+                  "a backup is made with the ISSUER tier sealed", json.dumps(said))
+    results.check("is whole" in site.ctl("store", "backup", path, "--verify", stdin=old.recovery + "\n").stdout,
+                  "and is verified with the recovery key")
+    folder = site.join("backups")
+    os.mkdir(folder)
+    site.ctl("store", "backup", folder)
+    results.check(re.fullmatch(r"rotated-\d{8}T\d{6}Z-\d+\.backup", "".join(os.listdir(folder))),
+                  "in a directory it is named by time and transaction", str(os.listdir(folder)))
+    piped = subprocess.run([build_path("rotatectl", site.build), "--root", site.path, "store", "backup", "-"],
+                           capture_output=True, timeout=PATIENCE, check=True).stdout
+    done = subprocess.run([build_path("rotatectl", site.build), "--root", site.path, "store", "backup", "-",
+                           "--verify", "--passphrase-file", site.write("recovery", old.recovery + "\n", 0o600)],
+                          input=piped, capture_output=True, timeout=PATIENCE, check=False)
+    results.equal(done.returncode, 0, "through a pipe, both ways")
+    onto = site.ctl("store", "restore", path, stdin=old.recovery + "\n", check=False)
+    results.check(onto.returncode == 1 and "never writes over one" in onto.stderr,
+                  "a restore onto an existing keystore is refused", onto.stdout + onto.stderr)
+    without_secrets(site, old, path)
+    refusals(site, old, path)
+    site.unseal()
+    events = [line["ev"] for line in answer(site, "audit", "show", "--count", "100")["records"]]
+    results.check(events.count("store.backup") >= 6, "the audit log has each backup", str(events))
+    return path
+
+
+def interrupted(site):
+    """A reader that goes away in the middle leaves the vault as it was."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+        client.settimeout(PATIENCE)
+        client.connect(site.join("run/rotated/control"))
+        client.sendall(wire.pack([("verb", "Store.Backup")]))
+        client.recv(wire.FRAME_MAX)
+        second = site.ctl("store", "backup", site.join("second"), check=False)
+        results.check(second.returncode == 75 and not os.path.exists(site.join("second")),
+                      "a second one is to be tried again", second.stdout + second.stderr)
+        login = site.issue("mail")
+        results.equal(site.login(*login), "ok", "while one is made, logins are issued and accepted")
+        client.sendall(wire.pack([("verb", "Store.BackupData")]))
+        client.recv(wire.FRAME_MAX)
+    poll("the backup to be given up", lambda: site.ctl("store", "backup", "/dev/null/x", "--dry-run",
+                                                       check=False).returncode == 0)
+    results.check(True, "it is given up when its reader goes")
+
+
+def shims(site, folder):
+    """systemctl and rotatectl as the runbook calls them, for a system below SITE."""
+    os.mkdir(folder)
+    started = os.path.join(folder, "started")
+    for name, text in (
+            ("rotatectl", f'exec {build_path("rotatectl", site.build)} --root {site.path} "$@"'),
+            ("systemctl", f'echo "$@" >>{started}')):
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+            f.write(f"#!/bin/sh\n{text}\n")
+        os.chmod(os.path.join(folder, name), 0o755)
+    return started
+
+
+def commands():
+    with open(RUNBOOK, encoding="utf-8") as f:
+        blocks = re.findall(r"```sh\n(.*?)```", f.read(), re.S)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def start_daemons(site):
+    site.daemons["rotated"] = site.start_vault()
+    site.daemons["rotated-auth"] = site.start_door()
+    site.daemons["rotated-worker"] = site.start_worker()
+
+
+def run_book(site, recovery):
+    """Each command of the runbook as it is written, but for the places of files."""
+    folder = site.join("shims")
+    started = shims(site, folder)
+    env = dict(os.environ, PATH=folder + ":" + os.environ["PATH"])
+    run = commands()
+    results.check(len(run) >= 10, "the runbook has its commands", str(run))
+    for line in run:
+        here = line.replace("/root/", site.join("root") + "/").replace("-C / ", f"-C {site.path} ")
+        done = subprocess.run(["sh", "-c", here], env=env, input=recovery + "\n", capture_output=True, text=True,
+                              timeout=4 * PATIENCE, check=False)
+        results.check(done.returncode == 0, f"runbook: {line}", done.stdout + done.stderr)
+        if line.startswith("systemctl start"):
+            start_daemons(site)
+    with open(started, encoding="utf-8") as f:
+        results.equal(f.read().splitlines()[0], "start rotated rotated-auth rotated-worker",
+                      "the daemons are started by one command")
+
+
+def new_machine(old_site, backup):
+    """A bare machine with what was kept elsewhere: the backup and /etc/rotated."""
+    site = Site(CONF)
+    shutil.rmtree(site.join("etc/rotated"))
+    os.mkdir(site.join("root"))
+    shutil.copy(backup, site.join("root/keystore.backup"))
+    shutil.copy(old_site.join("etc-rotated.tar"), site.join("root/etc-rotated.tar"))
+    return site
+
+
+def slots_open(site, old, where):
+    """Each kind of slot opens what was restored; ends with both tiers open."""
+    for words, stdin in ((("unseal", "--key-file", site.join("etc/rotated/auth.key")), ""),
+                         (("unseal", "--recovery"), old.recovery + "\n"),
+                         (("unseal",), PASSPHRASE + "\n")):
+        site.ctl("seal")
+        done = site.ctl(*words, stdin=stdin, check=False)
+        results.equal(done.returncode, 0, f"{where}: {words[0]} {''.join(words[1:2])} opens it")
+
+
+def killed_restore(site, recovery):
+    """The vault dies before the restore has ended: there is no keystore, and it can be repeated."""
+    start_daemons(site)
+    with open(site.join("root/keystore.backup"), "rb") as f:
+        data = f.read()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+        client.settimeout(PATIENCE)
+        client.connect(site.join("run/rotated/control"))
+        client.sendall(wire.pack([("verb", "Store.Restore"), ("recovery_key", recovery)]))
+        client.recv(wire.FRAME_MAX)
+        for at in range(0, len(data), 60000):
+            client.sendall(wire.pack([("verb", "Store.RestoreData"), ("data", data[at:at + 60000])]))
+            client.recv(wire.FRAME_MAX)
+        results.check(os.path.exists(site.join("var/lib/rotated/store/data.mdb")), "a restore is under way")
+        site.daemons["rotated"].kill()
+    for name in ("rotated-auth", "rotated-worker"):
+        site.daemons[name].stop()
+    site.daemons["rotated"] = site.start_vault()
+    results.equal(answer(site, "status")["keystore"]["state"], "absent", "killed, it leaves no keystore")
+    left = [name for name in os.listdir(site.join("var/lib/rotated")) if name != "index"]
+    results.equal(left, [], "and no file")
+    site.daemons["rotated"].stop()
+
+
+def main():
+    with tempfile.TemporaryDirectory() as outside, Site(CONF, services=("billing", "web", "mail")) as site:
+        os.chmod(outside, 0o755)
+        old = Old(site, outside)
+        backup = make_backup(site, old)
+        interrupted(site)
+        subprocess.run(["tar", "-C", site.path, "-cf", site.join("etc-rotated.tar"), "etc/rotated"], check=True)
+        for daemon in site.daemons.values():
+            daemon.stop()
+        shutil.rmtree(site.join("var/lib/rotated"))
+
+        with new_machine(site, backup) as second:
+            subprocess.run(["tar", "-C", second.path, "-xf", second.join("root/etc-rotated.tar")], check=True)
+            killed_restore(second, old.recovery)
+            shutil.rmtree(second.join("etc/rotated"))
+            run_book(second, old.recovery)
+            second.wait_connected()
+            old.check(second, "the new machine")
+            slots_open(second, old, "the new machine")
+            old.check(second, "after unsealing")
+            with new_machine(site, backup) as third:
+                run_book(third, old.recovery)
+                third.wait_connected()
+                old.check(third, "a second one")
+    results.exit()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
