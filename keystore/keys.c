@@ -229,7 +229,7 @@ static void put_verifier(struct tlv_writer *w, enum keys_tag tag, const struct v
 	memcpy(p + 32, v->seal, SEAL_KEY_LEN);
 	memcpy(p + 64, v->tag, SEAL_KEY_LEN);
 	memcpy(p + 96, v->decoy, SEAL_KEY_LEN);
-	tlv_put(w, tag, SPAN(p));
+	tlv_put(w, (uint8_t)tag, SPAN(p));
 	sodium_memzero(p, sizeof(p));
 }
 
