@@ -31,7 +31,8 @@ struct keystore_check {
 	struct sum sums[SUMS_BUCKETS];
 	struct suspect suspects[KEYSTORE_PROBLEMS_MAX];
 	size_t suspect_count;
-	bool is_cut; /* a part of a table could not be read */
+	bool is_before_ring; /* of a keystore in the making: its keyring is not on disk yet */
+	bool is_cut;	     /* a part of a table could not be read */
 	struct keystore_verdict verdict;
 };
 
@@ -40,6 +41,9 @@ struct keystore_check {
 struct keystore_problem *check_add(struct keystore_check *c, enum keystore_problem_type type,
 				   const uint8_t *key, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/* When it is complete: 0, or -EBADMSG, -ESTALE, -EIO with the first problem. */
+must_check int check_outcome(const struct keystore_check *c, struct report *report);
 
 /* "record 0123456789abcdef… in cur", for texts. */
 enum { CHECK_WHERE_SIZE = 64 };

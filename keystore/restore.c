@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A keystore out of a backup. What is in the backup comes through the same checks as when it is
- * only verified; records go through the import, and the keyring, without which there is no
- * keystore, is written when everything was there.
+ * only verified; records go through the import. When everything was there and what was written
+ * has been read again, the keyring is written, without which there is no keystore.
  */
 #include "keystore/restore.h"
 
@@ -12,19 +12,21 @@
 
 #include "base/fs.h"
 #include "keystore/backup_reader.h"
+#include "keystore/check.h"
 #include "keystore/import.h"
-#include "keystore/internal.h"
 #include "keystore/making.h"
 
+enum phase { READING, IMPORTING, CHECKING, DONE };
+
 struct keystore_restore {
+	enum phase phase;
 	struct keystore_backup_reader *reader;
 	struct keystore *ks; /* the new one */
 	struct keystore_import *import;
-	struct roots *roots; /* guarded; until the slots are wrapped */
-	struct buf ring;     /* the keyring to be written */
-	bool is_done;
-	unsigned slots;
-	unsigned slots_lost;
+	struct keystore_check *check; /* of what was written */
+	struct roots *roots;	      /* guarded; until the slots are wrapped */
+	struct buf ring;	      /* the keyring to be written */
+	struct keystore_restored done;
 };
 
 /* ---- keys ---- */
@@ -96,7 +98,7 @@ static int make_slots(struct keystore_restore *r, const struct backup_opened *o,
 			convert(ks, o->recovery_sk, &slot);
 		mac = slot_macs_find(macs_of(ks, &slot.info), slot.info.id);
 		if (!mac && slot.info.type != KEYSTORE_SLOT_RECOVERY) {
-			r->slots_lost++;
+			r->done.slots_lost++;
 			continue;
 		}
 		k = keyring_slot_wrap(&ks->rng, ring->store_id, r->roots, mac, &slot);
@@ -104,7 +106,7 @@ static int make_slots(struct keystore_restore *r, const struct backup_opened *o,
 			return k;
 		ring->slots[ring->slot_count++] = slot;
 	}
-	r->slots = ring->slot_count;
+	r->done.slots = ring->slot_count;
 	return 0;
 }
 
@@ -223,34 +225,94 @@ static int check_counts(const struct keystore_restore *r,
 	return report_set(report, -EIO, "%s: not everything arrived", r->ks->store_dir);
 }
 
+static int begin_check(struct keystore_restore *r, struct report *report)
+{
+	int k = keystore_check_begin(r->ks, &r->check, report);
+
+	if (k == 0)
+		r->check->is_before_ring = true;
+	return k;
+}
+
+/* 0: all is written; what is there is to be read again. */
+static int import_some(struct keystore_restore *r, struct report *report)
+{
+	int k = keystore_import_step(r->import, report);
+
+	if (k == 0)
+		k = check_counts(r, &r->done.from, report);
+	if (k == 0)
+		k = begin_check(r, report);
+	if (k == 0)
+		keystore_import_free(steal_ptr(r->import)); /* its list is long */
+	return k;
+}
+
+static int check_some(struct keystore_restore *r, struct report *report)
+{
+	int k = keystore_check_step(r->check, report);
+
+	return k == 0 ? check_outcome(r->check, report) : k;
+}
+
+static int end(struct keystore_restore *r, struct report *report)
+{
+	int k = making_ring(r->ks, &r->ring, report);
+
+	if (k < 0)
+		return k;
+	making_unmark(r->ks);
+	r->done.txid = keystore_txid(r->ks);
+	memcpy(r->done.store_id, r->ks->file.ring.store_id, sizeof(r->done.store_id));
+	return 0;
+}
+
+int keystore_restore_step(struct keystore_restore *r, struct keystore_restored *ret,
+			  struct report *report)
+{
+	int k = 0;
+
+	switch (r->phase) {
+	case READING:
+		k = keystore_backup_finish(r->reader, &r->done.from, report);
+		break;
+	case IMPORTING:
+		k = import_some(r, report);
+		break;
+	case CHECKING:
+		k = check_some(r, report);
+		if (k == 0)
+			k = end(r, report);
+		break;
+	case DONE:
+		break;
+	}
+	if (k == 0 && r->phase != DONE)
+		r->phase++;
+	if (k != 0 || r->phase != DONE)
+		return k < 0 ? k : 1;
+	*ret = r->done;
+	return 0;
+}
+
 int keystore_restore_finish(struct keystore_restore *r, struct keystore_restored *ret,
 			    struct report *report)
 {
-	struct keystore_restored done = { .slots = r->slots, .slots_lost = r->slots_lost };
-	int k = keystore_backup_finish(r->reader, &done.from, report);
+	int k;
 
-	if (k == 0)
-		k = keystore_import_finish(steal_ptr(r->import), &done.txid, report);
-	if (k == 0)
-		k = check_counts(r, &done.from, report);
-	if (k == 0)
-		k = making_ring(r->ks, &r->ring, report);
-	if (k < 0)
-		return k;
-	r->is_done = true;
-	making_unmark(r->ks);
-	done.txid = keystore_txid(r->ks);
-	memcpy(done.store_id, r->ks->file.ring.store_id, sizeof(done.store_id));
-	*ret = done;
-	return 0;
+	do
+		k = keystore_restore_step(r, ret, report);
+	while (k > 0);
+	return k;
 }
 
 void keystore_restore_free(struct keystore_restore *r)
 {
 	if (!r)
 		return;
+	keystore_check_free(r->check);
 	keystore_import_free(r->import);
-	if (r->ks && !r->is_done)
+	if (r->ks && r->phase != DONE)
 		making_take_back(r->ks);
 	keystore_close(r->ks);
 	keystore_backup_reader_free(r->reader);

@@ -13,7 +13,7 @@ struct keystore_restore;
 
 /*
  * DIR as for keystore_create(); -EEXIST when it holds a keystore. RECOVERY as for
- * keystore_backup_read(). Until keystore_restore_finish() has returned 0 there is no keystore
+ * keystore_backup_read(). Until keystore_restore_step() has returned 0 there is no keystore
  * in DIR, also after a crash; what an interrupted one left is removed by the next.
  */
 must_check int keystore_restore_begin(const char *dir, const struct keystore_env *env,
@@ -32,11 +32,20 @@ struct keystore_restored {
 	unsigned slots_lost; /* of a form that can not be taken over: to be added anew */
 };
 
-/* Makes it a keystore, to be opened by keystore_open(). As keystore_backup_finish(). */
+/*
+ * That was all. Each call is some milliseconds of writing and of reading again what was written
+ * (sorting a million records takes less than a second): 1 when there is more to do, 0 when it
+ * is a keystore, to be opened by keystore_open(). Errors as keystore_backup_finish(), and those
+ * of writing.
+ */
+must_check int keystore_restore_step(struct keystore_restore *r, struct keystore_restored *ret,
+				     struct report *report);
+
+/* All the steps. */
 must_check int keystore_restore_finish(struct keystore_restore *r,
 				       struct keystore_restored *ret, struct report *report);
 
-/* Before keystore_restore_finish() it takes everything back. NULL is allowed. */
+/* Before the last step it takes everything back. NULL is allowed. */
 void keystore_restore_free(struct keystore_restore *r);
 
 DEFINE_CLEANUP(struct keystore_restore, keystore_restore_free)

@@ -242,7 +242,8 @@ static void finish(struct keystore_check *c)
 	diagnose_moved(c);
 	check_totals(c);
 	check_state(c);
-	check_keyring(c);
+	if (!c->is_before_ring)
+		check_keyring(c);
 	store_view_close(c->ks, &c->snapshot);
 	c->phase = CHECK_DONE;
 }
@@ -426,6 +427,18 @@ static int verdict_error(const struct keystore_problem *p)
 	return -EBADMSG;
 }
 
+int check_outcome(const struct keystore_check *c, struct report *report)
+{
+	const struct keystore_problem *p = &c->verdict.problems[0];
+	int r;
+
+	if (c->verdict.problem_count == 0)
+		return 0;
+	r = report_set(report, verdict_error(p), "%s: %s", c->ks->store_dir, p->what);
+	report_hint(report, "%s", keystore_problem_hint(p->type));
+	return r;
+}
+
 int keystore_verify(struct keystore *ks, struct keystore_verify *ret, struct report *report)
 {
 	struct keystore_check *c;
@@ -435,14 +448,10 @@ int keystore_verify(struct keystore *ks, struct keystore_verify *ret, struct rep
 		return r;
 	while ((r = keystore_check_step(c, report)) > 0)
 		;
-	if (r == 0 && c->verdict.problem_count > 0) {
-		const struct keystore_problem *p = &c->verdict.problems[0];
-
-		r = report_set(report, verdict_error(p), "%s: %s", ks->store_dir, p->what);
-		report_hint(report, "%s", keystore_problem_hint(p->type));
-	} else if (r == 0 && ret) {
+	if (r == 0)
+		r = check_outcome(c, report);
+	if (r == 0 && ret)
 		*ret = c->verdict.totals;
-	}
 	keystore_check_free(c);
 	return r;
 }

@@ -33,6 +33,12 @@ int store_require(const struct manager *m, enum keystore_tier tier, struct repor
 		*report = m->keystore_problem;
 		return -EIO;
 	}
+	if (!m->keystore && verb_backup_restorer(m)) {
+		report_set(report, -EBUSY, "the keystore is being restored by %s",
+			   verb_backup_restorer(m));
+		report_hint(report, "wait for its end, then: rotatectl status");
+		return -EBUSY;
+	}
 	if (!m->keystore) {
 		report_set(report, -ENOENT, "there is no keystore yet");
 		report_hint(report, "rotatectl init");

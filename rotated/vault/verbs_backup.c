@@ -2,7 +2,8 @@
 /*
  * Store.Backup and Store.Restore: the whole keystore out and in, a piece at a time, each asked
  * for or handed over by the other side, so that a slow one only slows itself and everything
- * else goes on. One at a time, and for as long as its connection.
+ * else goes on. One at a time, and for as long as its connection. What is left to do when all
+ * of it has arrived is done in steps whenever nothing else is to be done.
  */
 #include <inttypes.h>
 #include <sodium.h>
@@ -38,6 +39,7 @@ struct transfer {
 	struct keystore_backup_reader *verify;
 	struct keystore_restore *restore;
 	struct secret *recovery; /* of a restore: it opens the new keystore at the end */
+	sd_event_source *next;	 /* of a restore: all of it has arrived, and this goes on */
 };
 
 static void note(struct manager *m, const char *event, const char *actor, const char *outcome)
@@ -60,6 +62,7 @@ static void transfer_end(struct manager *m)
 	alarm_clear(m, ALARM_BACKUP);
 	peer_set_idle(t->peer, 0);
 	sd_event_source_disable_unref(t->idle);
+	sd_event_source_disable_unref(t->next);
 	keystore_backup_free(t->backup);
 	keystore_backup_reader_free(t->verify);
 	keystore_restore_free(t->restore);
@@ -86,6 +89,11 @@ void verb_backup_forget(struct manager *m, const struct peer *peer)
 {
 	if (m->transfer && m->transfer->peer == peer)
 		give_up(m, "its connection ended");
+}
+
+const char *verb_backup_restorer(const struct manager *m)
+{
+	return m->transfer && m->transfer->restore ? m->transfer->actor : NULL;
 }
 
 void verb_backup_sealed(struct manager *m)
@@ -156,8 +164,9 @@ static struct transfer *find(struct request *req, enum wire_status *ret)
 
 	if (t && t->peer == req->peer)
 		return t;
-	*ret = request_refuse(req, WIRE_STATUS_REFUSED, "journalctl -u rotated -n 20",
-			      "nothing is under way on this connection any more: it was given up");
+	*ret = request_refuse(
+		req, WIRE_STATUS_REFUSED, "journalctl -u rotated -n 20",
+		"nothing is under way on this connection any more: it was given up");
 	return NULL;
 }
 
@@ -332,8 +341,10 @@ enum wire_status verb_store_restore(struct request *req)
 
 static enum wire_status fail_reading(struct request *req, int error)
 {
+	enum wire_status status = request_fail(req, error);
+
 	give_up(req->m, req->reply.report.what);
-	return request_fail(req, error);
+	return status;
 }
 
 enum wire_status verb_store_restore_data(struct request *req)
@@ -357,10 +368,10 @@ enum wire_status verb_store_restore_data(struct request *req)
 	return r < 0 ? fail_reading(req, r) : WIRE_STATUS_OK;
 }
 
-static void put_restored(struct request *req, const struct keystore_restored *done,
+static void put_restored(struct reply *reply, const struct keystore_restored *done,
 			 bool is_restored)
 {
-	struct json j = JSON_INIT(&req->reply.json);
+	struct json j = JSON_INIT(&reply->json);
 
 	json_put_object(&j, NULL);
 	json_put_bool(&j, "verified", true);
@@ -380,68 +391,127 @@ static void put_restored(struct request *req, const struct keystore_restored *do
 	json_put_object_end(&j);
 }
 
+/* ---- Store.RestoreEnd ---- */
+
 /* The new keystore is on the disk: it is opened, as after an unseal. */
-static int open_restored(struct request *req, const struct secret *recovery)
+static int open_restored(struct manager *m, const struct secret *recovery,
+			 struct report *report)
 {
-	struct manager *m = req->m;
-	struct keystore_verify totals;
-	struct report *report = &req->reply.report;
 	int r = store_open(m, report);
 
 	if (r == 0)
 		r = keystore_unlock_recovery(m->keystore, recovery, report);
-	if (r == 0)
-		r = keystore_verify(m->keystore, &totals, report);
 	return r < 0 ? r : store_unsealed(m, report);
 }
 
-static enum wire_status finish_restore(struct request *req, struct transfer *t)
+static void tell_restored(struct reply *reply, const struct keystore_restored *done)
 {
+	put_restored(reply, done, true);
+	if (done->slots_lost > 0) {
+		(void)report_set(&reply->report, 0,
+				 "restored, but %u slots of an old form are not in it: add "
+				 "them anew",
+				 done->slots_lost);
+		report_hint(&reply->report, "rotatectl store slot add");
+		return;
+	}
+	(void)report_set(&reply->report, 0,
+			 "restored: %" PRIu64 " records, and both tiers are open",
+			 done->from.records);
+	report_hint(&reply->report, "rotatectl status");
+}
+
+/* Takes the transfer's place: what is left of that is dropped before the keystore is opened. */
+static enum wire_status finish_restore(struct manager *m, const struct keystore_restored *done,
+				       struct reply *reply)
+{
+	cleanup_secret struct secret *recovery = steal_ptr(m->transfer->recovery);
+	char actor[CHANGE_ACTOR_SIZE];
+	int r;
+
+	memcpy(actor, m->transfer->actor, sizeof(actor));
+	transfer_end(m); /* which lets go of the new keystore */
+	log_notice("the keystore was restored by %s: transaction %" PRIu64 ", %" PRIu64
+		   " records",
+		   actor, done->from.txid, done->from.records);
+	r = open_restored(m, recovery, &reply->report);
+	if (r < 0)
+		return reply_fail(reply, r);
+	note(m, "store.restore", actor, "ok");
+	tell_restored(reply, done);
+	return WIRE_STATUS_OK;
+}
+
+static int step_again(sd_event_source *source)
+{
+	int r = sd_event_source_set_time_relative(source, 0);
+
+	return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int on_next(sd_event_source *source, uint64_t usec, void *context)
+{
+	struct manager *m = context;
+	struct peer *peer = m->transfer->peer;
+	cleanup_reply struct reply reply = { 0 };
 	struct keystore_restored done;
-	cleanup_secret struct secret *recovery = NULL;
-	int r = keystore_restore_finish(t->restore, &done, &req->reply.report);
+	enum wire_status status;
+	int r = keystore_restore_step(m->transfer->restore, &done, &reply.report);
+
+	(void)usec;
+	if (r > 0)
+		r = step_again(source) < 0 ? -EIO : 1;
+	if (r > 0)
+		return 0;
+	if (r == 0) {
+		status = finish_restore(m, &done, &reply);
+	} else {
+		status = reply_fail(&reply, r);
+		give_up(m, reply.report.what);
+	}
+	reply_send(peer, status, &reply);
+	peer_set_busy(peer, false);
+	return 0;
+}
+
+/* All of it has arrived: from now on it is we who have something to do. */
+static int begin_steps(struct transfer *t)
+{
+	int r = sd_event_add_time_relative(t->m->event, &t->next, CLOCK_MONOTONIC, 0, 0,
+					   on_next, t->m);
+
+	if (r >= 0) /* status, logins and operators first */
+		r = sd_event_source_set_priority(t->next, SD_EVENT_PRIORITY_IDLE);
+	return r < 0 ? r : sd_event_source_set_enabled(t->idle, SD_EVENT_OFF);
+}
+
+/* A check was made as the pieces came: nothing is left but the end. */
+static enum wire_status finish_check(struct request *req, struct transfer *t)
+{
+	struct keystore_restored done = { 0 };
+	int r = keystore_backup_finish(t->verify, &done.from, &req->reply.report);
 
 	if (r < 0)
 		return fail_reading(req, r);
-	recovery = steal_ptr(t->recovery);
-	transfer_end(req->m); /* which lets go of the new keystore */
-	log_notice("the keystore was restored by %s: transaction %" PRIu64 ", %" PRIu64
-		   " records",
-		   req->actor, done.from.txid, done.from.records);
-	r = open_restored(req, recovery);
-	if (r < 0)
-		return request_fail(req, r);
-	note(req->m, "store.restore", req->actor, "ok");
-	put_restored(req, &done, true);
-	if (done.slots_lost)
-		return request_refuse(
-			req, WIRE_STATUS_OK, "rotatectl store slot add",
-			"restored, but %u slots of an old form are not in it: add them anew",
-			done.slots_lost);
-	return request_refuse(req, WIRE_STATUS_OK, "rotatectl status",
-			      "restored: %" PRIu64 " records, and both tiers are open",
-			      done.from.records);
+	put_restored(&req->reply, &done, false);
+	transfer_end(req->m);
+	return request_refuse(req, WIRE_STATUS_OK, NULL,
+			      "the backup is whole: it can be restored with this recovery key");
 }
 
 enum wire_status verb_store_restore_end(struct request *req)
 {
 	enum wire_status status = WIRE_STATUS_OK;
 	struct transfer *t = find(req, &status);
-	struct keystore_restored done = { 0 };
 	int r;
 
 	if (!t)
 		return status;
-	if (t->restore)
-		return finish_restore(req, t);
-	if (!t->verify)
+	if (t->verify)
+		return finish_check(req, t);
+	if (!t->restore)
 		return request_refuse(req, WIRE_STATUS_USAGE, NULL,
 				      "this connection is handed a backup");
-	r = keystore_backup_finish(t->verify, &done.from, &req->reply.report);
-	if (r < 0)
-		return fail_reading(req, r);
-	put_restored(req, &done, false);
-	transfer_end(req->m);
-	return request_refuse(req, WIRE_STATUS_OK, NULL,
-			      "the backup is whole: it can be restored with this recovery key");
+	r = begin_steps(t);
+	return r < 0 ? fail_reading(req, r) : CONTROL_LATER;
 }

@@ -68,6 +68,8 @@ static enum wire_status check_init(struct request *req)
 	if (req->m->keystore || req->m->keystore_problem.what[0])
 		return request_refuse(req, WIRE_STATUS_REFUSED, "rotatectl status",
 				      "there is a keystore in %s already", k->path);
+	if (verb_backup_restorer(req->m))
+		return request_fail(req, request_require(req, KEYSTORE_AUTH));
 	if (!frame_flag(req->frame, "key_file"))
 		return WIRE_STATUS_OK;
 	if (!k->key_file[0])

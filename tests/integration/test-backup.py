@@ -250,28 +250,109 @@ def slots_open(site, old, where):
         results.equal(done.returncode, 0, f"{where}: {words[0]} {''.join(words[1:2])} opens it")
 
 
+class Client:
+    """One connection to the vault, whose answers are read when they are wanted."""
+
+    def __init__(self, site):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.settimeout(PATIENCE)
+        self.socket.connect(site.join("run/rotated/control"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.socket.close()
+
+    def send(self, verb, *fields):
+        self.socket.sendall(wire.pack([("verb", verb), *fields]))
+
+    def receive(self):
+        return wire.unpack(self.socket.recv(wire.FRAME_MAX))
+
+    def ask(self, verb, *fields):
+        self.send(verb, *fields)
+        return self.receive()
+
+    def upload(self, site, recovery):
+        """All of a restore but its end."""
+        with open(site.join("root/keystore.backup"), "rb") as f:
+            data = f.read()
+        answers = [self.ask("Store.Restore", ("recovery_key", recovery))]
+        answers += [self.ask("Store.RestoreData", ("data", data[at:at + 60000]))
+                    for at in range(0, len(data), 60000)]
+        assert all(a["status"] == b"ok" for a in answers), answers[-1]
+
+
+def no_keystore(site, what):
+    results.equal(answer(site, "status")["keystore"]["state"], "absent", f"{what} it leaves no keystore")
+    left = [name for name in os.listdir(site.join("var/lib/rotated")) if name != "index"]
+    results.equal(left, [], "and no file")
+
+
 def killed_restore(site, recovery):
     """The vault dies before the restore has ended: there is no keystore, and it can be repeated."""
     start_daemons(site)
-    with open(site.join("root/keystore.backup"), "rb") as f:
-        data = f.read()
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
-        client.settimeout(PATIENCE)
-        client.connect(site.join("run/rotated/control"))
-        client.sendall(wire.pack([("verb", "Store.Restore"), ("recovery_key", recovery)]))
-        client.recv(wire.FRAME_MAX)
-        for at in range(0, len(data), 60000):
-            client.sendall(wire.pack([("verb", "Store.RestoreData"), ("data", data[at:at + 60000])]))
-            client.recv(wire.FRAME_MAX)
+    with Client(site) as client:
+        client.upload(site, recovery)
         results.check(os.path.exists(site.join("var/lib/rotated/store/data.mdb")), "a restore is under way")
         site.daemons["rotated"].kill()
     for name in ("rotated-auth", "rotated-worker"):
         site.daemons[name].stop()
     site.daemons["rotated"] = site.start_vault()
-    results.equal(answer(site, "status")["keystore"]["state"], "absent", "killed, it leaves no keystore")
-    left = [name for name in os.listdir(site.join("var/lib/rotated")) if name != "index"]
-    results.equal(left, [], "and no file")
+    no_keystore(site, "killed,")
+
+
+def left_restore(site, recovery):
+    """Nobody waits any more for the end of a restore: it is taken back."""
+    vault = site.daemons["rotated"]
+    with Client(site) as client:
+        client.upload(site, recovery)
+        vault.pause()
+        client.send("Store.RestoreEnd")
+    vault.resume()
+    no_keystore(site, "when its client goes,")
+    results.check("the restore by" in vault.log() and "was given up" in vault.log(), "and it is told", vault.log())
+
+
+def during_restore(site, recovery):
+    """Asked while the end of a restore is made, which goes on when there is nothing else to do."""
+    vault = site.daemons["rotated"]
+    questions = (("Status.Get", b"ok", None),
+                 ("Store.Init", b"again", "being restored by"),
+                 ("Store.Unseal", b"again", "being restored by"),
+                 ("Store.Backup", b"again", "being restored by"),
+                 ("Store.Restore", b"again", "a restore by"),
+                 ("Credential.List", b"again", "being restored by"))
+    fields = {"Store.Init": [("passphrase", PASSPHRASE)], "Store.Unseal": [("passphrase", PASSPHRASE)],
+              "Store.Restore": [("recovery_key", recovery)]}
+    with Client(site) as client:
+        others = [Client(site) for _ in questions]
+        client.upload(site, recovery)
+        vault.pause()
+        client.send("Store.RestoreEnd")
+        for other, (verb, _, _) in zip(others, questions):
+            other.send(verb, *fields.get(verb, []))
+        vault.resume()
+        for other, (verb, status, text) in zip(others, questions):
+            with other:
+                got = other.receive()
+            said = got.get("message", b"").decode()
+            results.check(got["status"] == status and (text or "") in said,
+                          f"{verb} is answered while a restore ends", got)
+            if verb == "Status.Get":
+                results.equal(json.loads(got["json"])["keystore"]["state"], "absent",
+                              "and until then there is no keystore")
+        results.equal(client.receive()["status"], b"ok", "the restore goes on to its end")
+    results.equal(site.ctl("store", "verify").returncode, 0, "and the keystore is whole")
+    again = site.ctl("store", "restore", site.join("root/keystore.backup"), stdin=recovery + "\n", check=False)
+    results.check(again.returncode == 1 and "never writes over one" in again.stderr, "a second one is refused",
+                  again.stderr)
     site.daemons["rotated"].stop()
+    shutil.rmtree(site.join("var/lib/rotated"))
+    shutil.rmtree(site.join("var/log/rotated"))
+    for name in ("lib", "log"):
+        os.mkdir(site.join("var", name, "rotated"))
 
 
 def main():
@@ -288,6 +369,8 @@ def main():
         with new_machine(site, backup) as second:
             subprocess.run(["tar", "-C", second.path, "-xf", second.join("root/etc-rotated.tar")], check=True)
             killed_restore(second, old.recovery)
+            left_restore(second, old.recovery)
+            during_restore(second, old.recovery)
             shutil.rmtree(second.join("etc/rotated"))
             run_book(second, old.recovery)
             second.wait_connected()

@@ -3,6 +3,7 @@
 #include "tests/unit/keystore-fixture.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "base/fs.h"
 #include "keystore/internal.h"
@@ -375,6 +376,81 @@ static void restore_that_was_killed_is_nothing_and_can_be_repeated(void **state)
 	fixture_shell(&g, "test ! -e restoring");
 }
 
+/* All of B, and COUNT steps; what the last of them says. */
+static int restore_steps(struct fixture *g, const struct secret *recovery, const struct buf *b,
+			 unsigned count, struct keystore_restore **ret)
+{
+	struct keystore_restored done;
+	struct report report = { 0 };
+	int k = 1;
+
+	assert_int_equal(keystore_restore_begin(g->dir, &g->env, recovery, ret, &report), 0);
+	assert_int_equal(keystore_restore_push(*ret, b->data, b->len, &report), 0);
+	for (unsigned i = 0; i < count && k == 1; i++)
+		k = keystore_restore_step(*ret, &done, &report);
+	return k;
+}
+
+static void restore_is_nothing_before_its_last_step(void **state)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+	cleanup_secret struct secret *recovery = make_old(*state, &b);
+	struct fixture g = beside(*state, "new");
+	cleanup_keystore struct keystore *ks = NULL;
+	unsigned steps = 0;
+	int k;
+
+	do {
+		cleanup_restore struct keystore_restore *r = NULL;
+
+		k = restore_steps(&g, recovery, &b, steps, &r);
+		if (k == 0)
+			break;
+		assert_int_equal(k, 1);
+		fixture_shell(&g, "test ! -e keyring && test -e restoring");
+		keystore_restore_free(steal_ptr(r));
+		assert_nothing(&g);
+		steps++;
+	} while (true);
+	assert_in_range(steps, 3, 100); /* the end of the stream, writing, reading again */
+	ks = fixture_open(&g);
+	fixture_unlock_both(ks);
+	assert_content(ks);
+}
+
+/* The disk took what was written, and gives something else back. */
+static void restore_reads_again_what_it_wrote(void **state)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+	cleanup_secret struct secret *recovery = make_old(*state, &b);
+	struct fixture g = beside(*state, "new");
+	struct keystore_restore *r = NULL;
+	struct keystore_restored done;
+	struct report report = { 0 };
+	char path[PATH_MAX];
+	struct stat st;
+	uint8_t byte;
+	int fd;
+	int k;
+
+	assert_int_equal(restore_steps(&g, recovery, &b, 2, &r), 1);
+	fixture_path(&g, "store/data.mdb", path);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0 && fstat(fd, &st) == 0);
+	for (off_t at = 2 * 4096 + 4095; at < st.st_size; at += 4096) {
+		assert_int_equal(pread(fd, &byte, 1, at), 1);
+		byte ^= 1; /* the end of a page is that of its first record */
+		assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+	}
+	(void)close(fd);
+	while ((k = keystore_restore_step(r, &done, &report)) > 0)
+		;
+	assert_int_equal(k, -EBADMSG);
+	assert_non_null(strstr(report.what, "store"));
+	keystore_restore_free(r);
+	assert_nothing(&g);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -390,6 +466,8 @@ int main(void)
 		TEST(restore_of_an_altered_backup_leaves_nothing),
 		TEST(restore_onto_a_keystore_is_refused),
 		TEST(restore_that_was_killed_is_nothing_and_can_be_repeated),
+		TEST(restore_is_nothing_before_its_last_step),
+		TEST(restore_reads_again_what_it_wrote),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
