@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Three daemons, three users, as it is installed: the users, directories and sockets are made by
-what units/ says, other users standing in for those that are not on this machine."""
+"""Three daemons, three users and the porter, as it is installed: the users, directories and sockets
+are made by what units/ says, other users standing in for those that are not on this machine."""
 
 import configparser
 import contextlib
@@ -129,7 +129,8 @@ class Machine(whole.Site):
         self.write("etc/rotated/rotated.conf", whole.SHORT + CONF)
         self.sockets = {}
         os.makedirs(self.join("usr/sbin"))
-        for program in ("rotated", "rotated-auth", "rotated-worker"):
+        os.makedirs(self.join("var/lib/systemd"))
+        for program in ("rotated", "rotated-auth", "rotated-worker", "rotated-unlock"):
             # every user may run these, wherever the build tree is
             shutil.copy(harness.build_path(program), self.join("usr/sbin"))
         for kind, path, mode, user, group, *_ in lines("tmpfiles.d/rotated.conf"):
@@ -213,7 +214,8 @@ def check_files(m):
 
 
 def check_sockets(m):
-    for name, wanted in (("control", set()), ("door", {DOOR}), ("worker", {WORKER})):
+    for name, wanted in (("control", set()), ("door", {DOOR}), ("worker", {WORKER}),
+                         ("unlock", set())):
         path = m.join("run/rotated", name)
         got = {user for user in (DOOR, WORKER, SMTPD, STRANGER) if as_user(user, connects, path)}
         results.equal(got, wanted, f"the {name} socket opens for whom it is meant")
@@ -268,6 +270,19 @@ def check_without_key_file(m, credential):
     check_login(m, credential, "until somebody unseals")
 
 
+def check_porter(m, credential):
+    """Root asks systemd-creds for a vault that is another user; there is no key file any more."""
+    porter = m.start("rotated-unlock")
+    harness.poll("the porter to be connected", lambda: "connected to the vault" in porter.log())
+    m.ctl("store", "slot", "add", "credential")
+    m.stop_all()
+    m.listen()
+    for program in ("rotated-unlock", "rotated-auth", "rotated-worker", "rotated"):
+        m.start(program)
+    m.wait_connected()
+    check_login(m, credential, "a credential that the porter had opened lets in after a reboot")
+
+
 def check_index_made_anew(m):
     shutil.rmtree(m.join("var/lib/rotated/index"))
     credential = m.rotate("billing")
@@ -312,6 +327,7 @@ def main():
         check_hook(m)
         check_orders(m, credential)
         check_without_key_file(m, credential)
+        check_porter(m, credential)
         check_index_made_anew(m)
         check_key_file_elsewhere(m)
     results.exit()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The life of the three daemons under valgrind: no error and nothing lost at the end."""
+"""The life of the three daemons and the porter under valgrind: no error and nothing lost at the end."""
 
 import json
 import os
@@ -51,15 +51,25 @@ def rotate_key(root):
                              lambda: [s for s in active_keys(root) if s != first])[0]
 
 
+def use_porter(root, porter):
+    """A key that systemd-creds seals and opens again."""
+    harness.poll("the porter to be connected", lambda: "connected to the vault" in porter.log())
+    root.ctl("store", "slot", "add", "credential")
+    slots = json.loads(root.ctl("--json", "store", "slot", "list").stdout)["slots"]
+    root.ctl("store", "slot", "test", next(s["id"] for s in slots if s["kind"] == "credential"))
+
+
 def main():
-    harness.need_programs("valgrind", "knotd", "knotc")
+    harness.need_programs("valgrind", "knotd", "knotc", "systemd-creds")
     harness.PATIENCE = 300  # Argon2id, fifty times slower than it is meant to be slow
     results = harness.Results()
     with harness.Root(SHORT, build=harness.plain_build()) as root:
         root.service("billing")
         os.makedirs(root.join("var/spool/postfix/private"))
         publish_by_knot(root, DOMAIN)
-        daemons = {name: start(root, name) for name in ("rotated", "rotated-auth", "rotated-worker")}
+        os.makedirs(root.join("var/lib/systemd"))
+        daemons = {name: start(root, name)
+                   for name in ("rotated", "rotated-auth", "rotated-worker", "rotated-unlock")}
         root.ctl("init", stdin=harness.PASSPHRASE)
         with results.case("issue, rotate, revoke, seal and unseal work under valgrind"):
             root.ctl("credential", "issue", "billing")
@@ -69,6 +79,8 @@ def main():
             root.ctl("unseal", stdin=harness.PASSPHRASE)
             for words in (["status"], ["plan"], ["audit", "verify"], ["store", "verify"]):
                 root.ctl(*words)
+        with results.case("a slot's key is sealed and opened by the porter under valgrind"):
+            use_porter(root, daemons["rotated-unlock"])
         with results.case("logins are accepted and refused under valgrind"):
             log_in(root)
         with results.case("a DKIM key is published, rotated and withdrawn under valgrind"):
