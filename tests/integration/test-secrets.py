@@ -137,6 +137,10 @@ esac
 """
 
 
+def states(site, upstream):
+    return {v["state"] for v in json.loads(site.ctl("--json", "upstream", "show", upstream).stdout)["versions"]}
+
+
 def upstreams(site, outside):
     """Logins of the relay's own, by a hook and by hand; looked up, tried, replaced."""
     made = {f"an upstream's secret {n}": f"upstream-{n}-{pysecrets.token_hex(16)}" for n in (1, 2)}
@@ -167,6 +171,10 @@ def upstreams(site, outside):
     with open(os.path.join(outside, "1"), "w", encoding="utf-8") as f:
         f.write(made["a secret handed over"] + "\n")
     site.ctl("upstream", "set", "manual", stdin=made["a secret handed over"] + "\n")
+    # while one is tried with its secret, or withdrawn, the worker has to hold it
+    for upstream in ("ses", "manual"):
+        poll(f"{upstream} to come to rest", lambda u=upstream: states(site, u) <= {"active", "destroyed"},
+             4 * PATIENCE)
     return made
 
 
