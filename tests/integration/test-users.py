@@ -270,24 +270,25 @@ def check_without_key_file(m, credential):
     check_login(m, credential, "until somebody unseals")
 
 
-def check_porter(m, credential):
+def check_index_made_anew(m):
+    shutil.rmtree(m.join("var/lib/rotated/index"))
+    credential = m.rotate("billing")
+    harness.poll("the door to find the index", lambda: m.smtpd_login(credential) != "unavail")
+    check_login(m, credential, "an index that the vault made anew is the door's group's too")
+
+
+def check_porter(m):
     """Root asks systemd-creds for a vault that is another user; there is no key file any more."""
     porter = m.start("rotated-unlock")
     harness.poll("the porter to be connected", lambda: "connected to the vault" in porter.log())
     m.ctl("store", "slot", "add", "credential")
+    credential = m.rotate("billing")
     m.stop_all()
     m.listen()
     for program in ("rotated-unlock", "rotated-auth", "rotated-worker", "rotated"):
         m.start(program)
     m.wait_connected()
     check_login(m, credential, "a credential that the porter had opened lets in after a reboot")
-
-
-def check_index_made_anew(m):
-    shutil.rmtree(m.join("var/lib/rotated/index"))
-    credential = m.rotate("billing")
-    harness.poll("the door to find the index", lambda: m.smtpd_login(credential) != "unavail")
-    check_login(m, credential, "an index that the vault made anew is the door's group's too")
 
 
 def check_key_file_elsewhere(m):
@@ -327,8 +328,8 @@ def main():
         check_hook(m)
         check_orders(m, credential)
         check_without_key_file(m, credential)
-        check_porter(m, credential)
         check_index_made_anew(m)
+        check_porter(m)
         check_key_file_elsewhere(m)
     results.exit()
 
