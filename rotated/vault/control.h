@@ -144,6 +144,8 @@ void verb_slot_test_forget(struct peer *peer); /* (verbs_slot_test.c) */
  * (verbs_backup.c). */
 void verb_backup_forget(struct manager *m, const struct peer *peer);
 void verb_backup_sealed(struct manager *m);
+/* Who makes a backup just now; NULL: nobody does. */
+const char *verb_backup_maker(const struct manager *m);
 /* Who makes a keystore out of a backup just now; NULL: nobody does. */
 const char *verb_backup_restorer(const struct manager *m);
 

@@ -42,6 +42,17 @@ static void finish(struct manager *m)
 	reseal_pause(m);
 }
 
+/* A backup shows pages that a copy would leave behind: reseal_wake() comes when it has ended.
+ */
+static bool is_kept_waiting(struct manager *m, int r)
+{
+	if (r != -EBUSY || !verb_backup_maker(m))
+		return false;
+	log_notice("encrypting anew waits for the end of the backup by %s",
+		   verb_backup_maker(m));
+	return true;
+}
+
 static int on_next(sd_event_source *source, uint64_t usec, void *context)
 {
 	struct manager *m = context;
@@ -53,6 +64,10 @@ static int on_next(sd_event_source *source, uint64_t usec, void *context)
 	if (r == 0) {
 		finish(m);
 		return 0;
+	}
+	if (is_kept_waiting(m, r)) {
+		alarm_clear(m, ALARM_RESEAL);
+		return 0; /* the source is off after it has fired */
 	}
 	if (r < 0) {
 		if (!m->alarms[ALARM_RESEAL].what[0])
@@ -68,6 +83,19 @@ static int on_next(sd_event_source *source, uint64_t usec, void *context)
 	if (r < 0)
 		log_error("encrypting anew stops until the next unseal: %s", strerror(-r));
 	return 0;
+}
+
+void reseal_wake(struct manager *m)
+{
+	int r;
+
+	if (!m->reseal)
+		return;
+	r = sd_event_source_set_time_relative(m->reseal->next, 0);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(m->reseal->next, SD_EVENT_ONESHOT);
+	if (r < 0)
+		log_error("encrypting anew stops until the next unseal: %s", strerror(-r));
 }
 
 void reseal_resume(struct manager *m)

@@ -17,6 +17,9 @@ must_check int reseal_start(struct manager *m, const char *actor, const char *wh
 /* Goes on with what is under way in the keystore, if anything is and both tiers are open. */
 void reseal_resume(struct manager *m);
 
+/* A backup has ended: what waited for that goes on. */
+void reseal_wake(struct manager *m);
+
 /* Before ISSUER is sealed: what is left waits in the keystore. */
 void reseal_pause(struct manager *m);
 

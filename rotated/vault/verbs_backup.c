@@ -14,6 +14,7 @@
 #include "keystore/restore.h"
 #include "rotated/vault/control.h"
 #include "rotated/vault/peer.h"
+#include "rotated/vault/reseal.h"
 #include "rotated/vault/store.h"
 
 enum { PIECE_LEN = 60000 }; /* a frame has room for it, and for its field */
@@ -68,6 +69,7 @@ static void transfer_end(struct manager *m)
 	keystore_restore_free(t->restore);
 	secret_free(t->recovery);
 	free(t);
+	reseal_wake(m);
 }
 
 static const char *name_of(const struct transfer *t)
@@ -94,6 +96,11 @@ void verb_backup_forget(struct manager *m, const struct peer *peer)
 const char *verb_backup_restorer(const struct manager *m)
 {
 	return m->transfer && m->transfer->restore ? m->transfer->actor : NULL;
+}
+
+const char *verb_backup_maker(const struct manager *m)
+{
+	return m->transfer && m->transfer->backup ? m->transfer->actor : NULL;
 }
 
 void verb_backup_sealed(struct manager *m)

@@ -49,6 +49,50 @@ def answer(site, *words):
     return json.loads(site.ctl("--json", *words).stdout)
 
 
+class Client:
+    """One connection to the vault, whose answers are read when they are wanted."""
+
+    def __init__(self, site):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.settimeout(PATIENCE)
+        self.socket.connect(site.join("run/rotated/control"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.socket.close()
+
+    def send(self, verb, *fields):
+        self.socket.sendall(wire.pack([("verb", verb), *fields]))
+
+    def receive(self):
+        return wire.unpack(self.socket.recv(wire.FRAME_MAX))
+
+    def ask(self, verb, *fields):
+        self.send(verb, *fields)
+        return self.receive()
+
+    def upload(self, site, recovery):
+        """All of a restore but its end."""
+        with open(site.join("root/keystore.backup"), "rb") as f:
+            data = f.read()
+        answers = [self.ask("Store.Restore", ("recovery_key", recovery))]
+        answers += [self.ask("Store.RestoreData", ("data", data[at:at + 60000]))
+                    for at in range(0, len(data), 60000)]
+        assert all(a["status"] == b"ok" for a in answers), answers[-1]
+
+    def download(self):
+        """What is left of a backup."""
+        data = b""
+        while True:
+            got = self.ask("Store.BackupData")
+            assert got["status"] == b"ok", got
+            data += got.get("data", b"")
+            if "last" in got:
+                return data
+
+
 class Old:
     """A site with one secret of each kind, and what they are."""
 
@@ -169,21 +213,38 @@ def make_backup(site, old):
 
 def interrupted(site):
     """A reader that goes away in the middle leaves the vault as it was."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
-        client.settimeout(PATIENCE)
-        client.connect(site.join("run/rotated/control"))
-        client.sendall(wire.pack([("verb", "Store.Backup")]))
-        client.recv(wire.FRAME_MAX)
+    with Client(site) as client:
+        client.ask("Store.Backup")
         second = site.ctl("store", "backup", site.join("second"), check=False)
         results.check(second.returncode == 75 and not os.path.exists(site.join("second")),
                       "a second one is to be tried again", second.stdout + second.stderr)
         login = site.issue("mail")
         results.equal(site.login(*login), "ok", "while one is made, logins are issued and accepted")
-        client.sendall(wire.pack([("verb", "Store.BackupData")]))
-        client.recv(wire.FRAME_MAX)
+        client.ask("Store.BackupData")
     poll("the backup to be given up", lambda: site.ctl("store", "backup", "/dev/null/x", "--dry-run",
                                                        check=False).returncode == 0)
     results.check(True, "it is given up when its reader goes")
+
+
+def reseal_waits(site, old):
+    """A reseal ends with a copy of the store, for which it waits until a backup has ended."""
+    with Client(site) as client:
+        client.ask("Store.Backup")
+        site.ctl("store", "reseal")
+        vault = site.daemons["rotated"]
+        poll("the reseal to wait", lambda: "encrypting anew waits for the end of the backup" in vault.log())
+        status = answer(site, "status")
+        results.check(status["keystore"]["reseal"] and not any("encrypt" in json.dumps(a) or "backup" in json.dumps(a)
+                                                               for a in status["alarms"]),
+                      "a reseal waits for a backup, without an alarm", json.dumps(status["alarms"]))
+        path = site.join("across-a-reseal")
+        with open(path, "wb") as f:
+            f.write(client.download())
+    poll("the reseal to end", lambda: answer(site, "status")["keystore"]["reseal"] is None)
+    results.check(vault.log().count("encrypting anew waits") == 1, "and goes on when that has ended", vault.log())
+    results.check("is whole" in site.ctl("store", "backup", path, "--verify", stdin=old.recovery + "\n").stdout,
+                  "the backup shows the store of before")
+    results.check(answer(site, "store", "verify")["ok"], "and the keystore is whole")
 
 
 def shims(site, folder):
@@ -248,40 +309,6 @@ def slots_open(site, old, where):
         site.ctl("seal")
         done = site.ctl(*words, stdin=stdin, check=False)
         results.equal(done.returncode, 0, f"{where}: {words[0]} {''.join(words[1:2])} opens it")
-
-
-class Client:
-    """One connection to the vault, whose answers are read when they are wanted."""
-
-    def __init__(self, site):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.socket.settimeout(PATIENCE)
-        self.socket.connect(site.join("run/rotated/control"))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *unused):
-        self.socket.close()
-
-    def send(self, verb, *fields):
-        self.socket.sendall(wire.pack([("verb", verb), *fields]))
-
-    def receive(self):
-        return wire.unpack(self.socket.recv(wire.FRAME_MAX))
-
-    def ask(self, verb, *fields):
-        self.send(verb, *fields)
-        return self.receive()
-
-    def upload(self, site, recovery):
-        """All of a restore but its end."""
-        with open(site.join("root/keystore.backup"), "rb") as f:
-            data = f.read()
-        answers = [self.ask("Store.Restore", ("recovery_key", recovery))]
-        answers += [self.ask("Store.RestoreData", ("data", data[at:at + 60000]))
-                    for at in range(0, len(data), 60000)]
-        assert all(a["status"] == b"ok" for a in answers), answers[-1]
 
 
 def no_keystore(site, what):
@@ -361,6 +388,7 @@ def main():
         old = Old(site, outside)
         backup = make_backup(site, old)
         interrupted(site)
+        reseal_waits(site, old)
         subprocess.run(["tar", "-C", site.path, "-cf", site.join("etc-rotated.tar"), "etc/rotated"], check=True)
         for daemon in site.daemons.values():
             daemon.stop()
