@@ -24,6 +24,8 @@ struct store_view {
 	MDB_txn *txn; /* NULL: it was lost, or is closed */
 	struct store_view *next;
 };
+struct record_pool;
+struct store_copy;
 
 /* Slots of format 1 that were opened and wait for ring_convert(). */
 struct fresh_slots {
@@ -48,6 +50,8 @@ struct keystore {
 	MDB_dbi cur;
 	MDB_dbi hist;
 	MDB_dbi meta_db;
+	MDB_txn *reader;	  /* of keystore_get(); NULL: none was needed yet */
+	struct record_pool *pool; /* store.c */
 	MDB_dbi sums;
 	struct store_view *snapshots; /* that are open */
 	bool has_sums;		      /* false: a store of before there were any */
@@ -61,8 +65,9 @@ struct keystore {
 	struct quorum_pool *shares; /* those entered so far; NULL for none */
 	uint8_t *scratch; /* RECORD_PLAIN_MAX bytes for one plaintext at a time */
 	enum keystore_health health;
-	bool locked;  /* all of the memory above is locked into RAM */
-	bool walking; /* inside keystore_foreach(), which owns scratch */
+	bool locked;		 /* all of the memory above is locked into RAM */
+	bool walking;		 /* inside keystore_foreach(), which owns scratch */
+	struct store_copy *copy; /* compact.c: NULL unless one is being made */
 	bool in_txn;
 	bool in_backup; /* a reader holds old pages, and the environment open */
 	bool ring_is_ahead; /* a keyring that was refused has its name and is to give way */
@@ -129,6 +134,10 @@ must_check int state_sync_anchor(struct keystore *ks);
 /* store.c */
 /* The active or the wanted epoch of a record's tier; NULL when it is sealed or unknown. */
 const struct epoch *store_epoch(const struct keystore *ks, const struct record_header *h);
+must_check int store_pool_new(struct record_pool **ret);
+void store_pool_free(struct record_pool *pool); /* NULL is allowed */
+/* Before the environment is closed. */
+void store_drop_reader(struct keystore *ks);
 /* Wipes what opening a value of LEN bytes, of any length, may have left in scratch. */
 void store_wipe_scratch(struct keystore *ks, size_t len);
 /* The newest entry of HASH in hist, or -ENOENT. RET_KEY has RECORD_KEY_MAX bytes. */
@@ -181,6 +190,15 @@ must_check int ring_may_change(const struct keystore *ks, struct report *report)
 /* compact.c: puts a copy without free pages in the place of the store. -ENOSPC when there is no
  * room for it; after any failure the store is as it was. */
 must_check int store_compact(struct keystore *ks, struct report *report);
+/*
+ * The same in steps, between which the store is read and changed as ever: 1 when there is more
+ * to do, 0 when the copy has taken the place. After a failure the next step begins anew.
+ */
+must_check int store_compact_step(struct keystore *ks, struct report *report);
+/* Gives up the copy that is being made, if any. */
+void store_compact_abort(struct keystore *ks);
+/* The record at PLACE changes: a copy that is being made has to look at it again. */
+void store_copy_touch(struct keystore *ks, const struct record_place *place);
 /* Removes what an interrupted store_compact() left. */
 void store_drop_copy(struct keystore *ks);
 

@@ -131,6 +131,8 @@ static int new_handle(const char *dir, const struct keystore_env *env, struct ke
 	ks->scratch = keys_alloc(RECORD_PLAIN_MAX, &ks->locked);
 	if (!ks->scratch)
 		return report_set(report, -ENOMEM, "out of guarded memory");
+	if (store_pool_new(&ks->pool) < 0)
+		return report_set(report, -ENOMEM, "out of memory");
 	*ret = steal_ptr(ks);
 	return 0;
 }
@@ -142,8 +144,10 @@ void keystore_close(struct keystore *ks)
 	keystore_seal(ks, KEYSTORE_BOTH);
 	store_view_break_all(ks);
 	keystore_shares_forget(ks);
+	store_drop_reader(ks);
 	if (ks->db)
 		mdb_env_close(ks->db);
+	store_pool_free(ks->pool);
 	keys_free(ks->scratch);
 	buf_release(&ks->ring_bytes);
 	closep(&ks->dirfd); /* and with it the lock */

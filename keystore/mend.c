@@ -23,6 +23,7 @@ static int reopen(struct keystore *ks, unsigned flags)
 	int r;
 
 	store_view_break_all(ks);
+	store_drop_reader(ks);
 	old = *ks; /* no key is in it, only where they are */
 	ks->db = NULL;
 	r = keystore_db_open_at(ks, ks->store_dir, flags, false);

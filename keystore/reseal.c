@@ -293,8 +293,10 @@ static int count_old(struct keystore *ks, uint64_t *ret, struct report *report)
 
 static int destroy_old(struct keystore *ks, struct keystore_reseal *pass, struct report *report)
 {
-	int r = store_compact(ks, report);
+	int r = store_compact_step(ks, report);
 
+	if (r > 0)
+		return r;
 	/* the file that stays holds what the old key opens, and that is destroyed all the same
 	 */
 	pass->is_compact = r == 0;
@@ -314,12 +316,13 @@ static int destroy_old(struct keystore *ks, struct keystore_reseal *pass, struct
 
 static int finish(struct keystore *ks, struct keystore_reseal *pass, struct report *report)
 {
-	uint64_t old;
-	int r = count_old(ks, &old, report);
+	uint64_t old = 0;
+	int r = pass->is_copying ? 0 : count_old(ks, &old, report);
 
 	if (r < 0)
 		return r;
-	if (old == 0)
+	pass->is_copying = old == 0; /* what comes is sealed by the new keys */
+	if (pass->is_copying)
 		return destroy_old(ks, pass, report);
 	*pass = (struct keystore_reseal){ .table = RECORD_CUR };
 	return 1;

@@ -23,6 +23,7 @@ struct keystore_reseal {
 	uint64_t resealed; /* of them, by this pass */
 	bool is_compact;   /* when done: the old file is gone; false: no room for a copy */
 	/* the rest is the keystore's */
+	bool is_copying; /* nothing old is left: a compact copy is being made */
 	uint8_t table;
 	size_t at_len;
 	uint8_t at[KEYSTORE_RESEAL_KEY_MAX];

@@ -61,28 +61,89 @@ static int open_value(const struct keystore *ks, const struct record_place *plac
 	return 0;
 }
 
-/* A record that keystore_get() gives out: the struct and its plaintext in one secret, so that
- * wiping cannot miss a part. */
+/*
+ * Memory for records that keystore_get() gives out. Mapping and locking a page costs more than
+ * reading a record, so one that was given back is kept, wiped, for the next. A record may
+ * outlive its keystore.
+ */
+struct record_pool {
+	struct secret *spare; /* NULL: none */
+	unsigned out;	      /* records that somebody holds */
+	bool is_orphan;	      /* the keystore is gone */
+};
+
+/* The struct and its plaintext in one secret, so that wiping cannot miss a part. */
 struct owned_record {
 	struct keystore_record record;
+	struct record_pool *pool;
 	struct secret *memory;
+	size_t used; /* of all this */
 	uint8_t plain[];
 };
+
+/* What fits into a page with everything around it. */
+enum { SPARE_SIZE = 4000 };
+
+int store_pool_new(struct record_pool **ret)
+{
+	*ret = calloc(1, sizeof(**ret));
+	return *ret ? 0 : -ENOMEM;
+}
+
+static void pool_drop(struct record_pool *pool)
+{
+	if (pool->out > 0 || !pool->is_orphan)
+		return;
+	secret_free(pool->spare);
+	free(pool);
+}
+
+void store_pool_free(struct record_pool *pool)
+{
+	if (!pool)
+		return;
+	pool->is_orphan = true;
+	pool_drop(pool);
+}
+
+static struct secret *pool_take(struct record_pool *pool, size_t size)
+{
+	if (size > SPARE_SIZE)
+		return secret_alloc(size);
+	return pool->spare ? steal_ptr(pool->spare) : secret_alloc(SPARE_SIZE);
+}
+
+/* MEMORY holds no secret any more. */
+static void pool_give(struct record_pool *pool, struct secret *memory)
+{
+	if (!pool->spare && secret_len(memory) == SPARE_SIZE)
+		pool->spare = memory;
+	else
+		secret_free(memory);
+}
 
 void keystore_record_free(struct keystore_record *rec)
 {
 	struct owned_record *owned = (struct owned_record *)rec;
+	struct record_pool *pool;
+	struct secret *memory;
 
 	_Static_assert(offsetof(struct owned_record, record) == 0, "the cast above");
-	if (owned)
-		secret_free(owned->memory);
+	if (!owned)
+		return;
+	pool = owned->pool;
+	memory = owned->memory;
+	sodium_memzero(owned, owned->used);
+	pool_give(pool, memory);
+	pool->out--;
+	pool_drop(pool);
 }
 
 static int copy_out(const struct keystore *ks, const struct record_place *place,
 		    struct span value, struct keystore_record **ret)
 {
-	cleanup_secret struct secret *memory =
-		secret_alloc(sizeof(struct owned_record) + value.len);
+	size_t size = sizeof(struct owned_record) + value.len;
+	struct secret *memory = pool_take(ks->pool, size);
 	struct owned_record *owned;
 	int r;
 
@@ -90,17 +151,43 @@ static int copy_out(const struct keystore *ks, const struct record_place *place,
 		return -ENOMEM;
 	owned = (struct owned_record *)(void *)secret_fill(memory);
 	r = open_value(ks, place, value, owned->plain, &owned->record);
-	if (r < 0)
+	if (r < 0) {
+		sodium_memzero(owned, size);
+		pool_give(ks->pool, memory);
 		return r;
-	owned->memory = steal_ptr(memory);
+	}
+	owned->pool = ks->pool;
+	owned->memory = memory;
+	owned->used = size;
+	ks->pool->out++;
 	*ret = &owned->record;
 	return 0;
+}
+
+/* ---- one reader, begun once and renewed ---- */
+
+static int reader_begin(struct keystore *ks)
+{
+	if (ks->reader)
+		return db_error(mdb_txn_renew(ks->reader));
+	return db_error(mdb_txn_begin(ks->db, NULL, MDB_RDONLY, &ks->reader));
+}
+
+static void reader_end(struct keystore *ks)
+{
+	if (ks->reader)
+		mdb_txn_reset(ks->reader);
+}
+
+void store_drop_reader(struct keystore *ks)
+{
+	if (ks->reader)
+		mdb_txn_abort(steal_ptr(ks->reader));
 }
 
 int keystore_get(struct keystore *ks, const struct keystore_id *id,
 		 struct keystore_record **ret)
 {
-	cleanup_db_txn MDB_txn *txn = NULL;
 	uint8_t hash[SEAL_HASH_LEN];
 	const struct record_place place = { ks->file.ring.store_id, RECORD_CUR, SPAN(hash) };
 	MDB_val key = db_val(SPAN(hash));
@@ -112,12 +199,13 @@ int keystore_get(struct keystore *ks, const struct keystore_id *id,
 	if (!ks->auth)
 		return -ENOKEY;
 	record_hash_id(ks->auth->name, id, hash);
-	r = db_error(mdb_txn_begin(ks->db, NULL, MDB_RDONLY, &txn));
+	r = reader_begin(ks);
 	if (r == 0)
-		r = db_error(mdb_get(txn, ks->cur, &key, &value));
-	if (r < 0)
-		return r;
-	return copy_out(ks, &place, db_span(&value), ret);
+		r = db_error(mdb_get(ks->reader, ks->cur, &key, &value));
+	if (r == 0)
+		r = copy_out(ks, &place, db_span(&value), ret);
+	reader_end(ks);
+	return r;
 }
 
 int store_newest_hist(struct keystore *ks, MDB_txn *txn, const uint8_t *hash, uint8_t *ret_key,

@@ -195,6 +195,7 @@ static int drop(struct keystore_txn *txn, const struct record_place *place, stru
 
 	if (r < 0)
 		return r;
+	store_copy_touch(txn->ks, place);
 	set_hash_subtract(&txn->next.set, txn->ks->auth->set, place, old);
 	--*count_of(txn, place->table);
 	r = sums_leave(txn->ks, txn->db, place, old);
@@ -215,6 +216,7 @@ static int enter(struct keystore_txn *txn, const struct record_place *place,
 		r = sums_enter(txn->ks, txn->db, place, sealed);
 	if (r < 0)
 		return r;
+	store_copy_touch(txn->ks, place);
 	set_hash_add(&txn->next.set, txn->ks->auth->set, place, sealed);
 	txn->bytes += sealed.len;
 	if (h->flags & RECORD_ISSUER)

@@ -271,6 +271,7 @@ void keystore_seal(struct keystore *ks, enum keystore_tier tier)
 	ks->issuer = NULL;
 	if (!(tier & KEYSTORE_AUTH))
 		return;
+	store_compact_abort(ks); /* it can not be held against META any more */
 	state_forget(ks);
 	keys_free(steal_ptr(ks->auth));
 	keys_free(steal_ptr(ks->fresh));
