@@ -428,7 +428,7 @@ static int finish(struct index_writer *w, const struct index_meta *meta, struct 
 	int r = w->failed;
 
 	if (r == 0)
-		r = db_check_room(w->dir, (w->changes + 16ULL) * CHANGE_ROOM, report);
+		r = db_check_room(w->dir, (w->changes + 4ULL) * CHANGE_ROOM, report);
 	else
 		(void)db_report(report, r, "cannot change", w->dir);
 	if (r < 0) {

@@ -8,6 +8,7 @@
  * order a line on standard input and answers each with a line:
  *
  *	add LOGIN PASSWORD	a verifier of it is in the index
+ *	many PREFIX COUNT	so many logins are, none of which opens
  *	disable LOGIN PASSWORD	likewise, but it is not in force
  *	sender ADDRESS SERVICE	SERVICE owns ADDRESS, and has one login
  *	remove LOGIN		it is gone from there
@@ -179,6 +180,25 @@ static int add(struct fixture *x, const char *login, const char *password, uint8
 	return r < 0 ? r : index_commit(x->writer, ++x->txid, NULL);
 }
 
+/* COUNT logins that begin with PREFIX, of one verifier: only how many there are matters. */
+static int add_many(struct fixture *x, const char *prefix, unsigned count)
+{
+	struct verifier_entry e = { .count = 1, .not_after = USEC_NEVER };
+	char login[160];
+	int r = 0;
+
+	(void)snprintf(e.service, sizeof(e.service), "%s", "billing");
+	e.versions[0].number = 1;
+	e.versions[0].iterations = 4096;
+	for (unsigned i = 0; r == 0 && i < count; i++) {
+		(void)snprintf(login, sizeof(login), "%s%u", prefix, i);
+		r = index_put(x->writer, login, &e);
+		if (r == 0 && (i % INDEX_BATCH_MAX == INDEX_BATCH_MAX - 1 || i == count - 1))
+			r = index_commit(x->writer, ++x->txid, NULL);
+	}
+	return r;
+}
+
 /* SERVICE owns SENDER and logs in as SERVICE.1. */
 static int own(struct fixture *x, const char *sender, const char *service)
 {
@@ -208,7 +228,10 @@ static int drop(struct fixture *x, const char *login)
 static int obey(struct fixture *x, const char *line)
 {
 	char login[128], password[128];
+	unsigned count;
 
+	if (sscanf(line, "many %127s %u", login, &count) == 2)
+		return add_many(x, login, count);
 	if (sscanf(line, "add %127s %127s", login, password) == 2)
 		return add(x, login, password, 0);
 	if (sscanf(line, "disable %127s %127s", login, password) == 2)

@@ -14,6 +14,7 @@ import harness  # noqa: E402
 import wire  # noqa: E402
 
 INSIDE = "ROTATED_TEST_NAMESPACE"  # set in the environment of the second run
+NEARLY_FULL = 448 * 1024
 CONF = """[password]
 overlap = 1s
 [engine]
@@ -57,6 +58,11 @@ class Disk:
                         f.write(b"x" * size)
                 except OSError:
                     pass
+
+    def leave(self, size):
+        """Full, but for so many bytes."""
+        self.fill()
+        os.truncate(self.ballast, os.path.getsize(self.ballast) - size)
 
     def free(self):
         os.unlink(self.ballast)
@@ -121,6 +127,16 @@ def together_on_a_full_disk(root, vault, disk):
         root.ctl("service", "enable", service)
 
 
+def revoked_on_a_nearly_full_disk(root, disk):
+    """Taking something away needs little room, and must not wait for somebody to make more."""
+    disk.leave(NEARLY_FULL)
+    for service in ("a", "warehouse"):
+        for verb in ("disable", "enable"):
+            done = root.ctl("service", verb, service, check=False)
+            results.equal(done.returncode, 0, f"with {NEARLY_FULL >> 10} KiB left, {verb} is done")
+    disk.free()
+
+
 def has_room_alarm(root):
     return any("room" in (a["hint"] or "") or "full" in (a["hint"] or "")
                for a in get(root, "status")["alarms"])
@@ -156,6 +172,7 @@ def main():
             results.check(True, "what the full disk held up is done by itself")
         results.equal(verdict(root, old, password), "reject", "the old login is refused")
         together_on_a_full_disk(root, vault, state)
+        revoked_on_a_nearly_full_disk(root, state)
         results.equal(root.ctl("audit", "verify", check=False).returncode, 0,
                       "the audit log verifies after all of it")
         results.equal(root.ctl("store", "verify", check=False).returncode, 0,
