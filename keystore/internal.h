@@ -63,7 +63,7 @@ struct keystore {
 	struct fresh_slots *fresh; /* NULL: no old slot was opened since AUTH is open */
 
 	struct quorum_pool *shares; /* those entered so far; NULL for none */
-	uint8_t *scratch; /* RECORD_PLAIN_MAX bytes for one plaintext at a time */
+	uint8_t *scratch;	    /* RECORD_PLAIN_MAX bytes for one plaintext at a time */
 	enum keystore_health health;
 	bool locked;		 /* all of the memory above is locked into RAM */
 	bool walking;		 /* inside keystore_foreach(), which owns scratch */
@@ -201,6 +201,15 @@ void store_compact_abort(struct keystore *ks);
 void store_copy_touch(struct keystore *ks, const struct record_place *place);
 /* Removes what an interrupted store_compact() left. */
 void store_drop_copy(struct keystore *ks);
+
+/* room.c */
+struct store_load {
+	unsigned changes;
+	uint64_t bytes; /* sealed */
+};
+/* 0, or -ENOSPC when the disk has no room for TXN with what was put into it. */
+must_check int store_check_room(const struct keystore *ks, MDB_txn *txn,
+				const struct store_load *load, struct report *report);
 
 /* txn.c */
 /* Seals what is under the key AT anew, for the active epoch of its tier. The id, version and
