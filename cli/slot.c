@@ -53,7 +53,7 @@ static void show_slot(FILE *out, const json_t *slot)
 		(void)fprintf(out, " of %s shares", print_cell(slot, "shares", cell));
 	}
 	print_if(out, slot, "program", "  ", "");
-	(void)fputs(print_has(slot, "old") ? "  old form: use it once\n" : "\n", out);
+	(void)fputc('\n', out);
 }
 
 static void show_slots(FILE *out, const json_t *json)

@@ -97,6 +97,15 @@ static int bad_record(struct report *report, enum backup_item_type type, const u
 
 /* ---- the keyring ---- */
 
+static const char *keyring_unread(int r)
+{
+	if (r == -EPROTONOSUPPORT)
+		return "the keyring in it was written by a newer rotated";
+	if (r == -ENOTSUP)
+		return "the keyring in it was written by an unreleased version";
+	return "the keyring in it is damaged";
+}
+
 static int open_ring(struct backup_check *c)
 {
 	const struct keyring *ring = &c->file.ring;
@@ -132,7 +141,7 @@ static int take_keyring(struct backup_check *c, struct span file, struct report 
 		return report_set(report, r, "out of memory");
 	r = keyring_decode(SPAN_OF(c->ring.data, c->ring.len), &c->file);
 	if (r < 0)
-		return bad(report, "the keyring in it is damaged");
+		return bad(report, keyring_unread(r));
 	if (memcmp(c->file.ring.store_id, c->header.store_id, STORE_ID_LEN) != 0 ||
 	    c->file.ring.generation != c->header.generation)
 		return bad(report, "the keyring in it is not the one that the header names");
@@ -150,7 +159,6 @@ static int take_meta(struct backup_check *c, struct span value, struct report *r
 		.auth = &c->opened->auth,
 		.issuer = &c->opened->issuer,
 		.meta = &c->opened->meta,
-		.recovery_sk = c->sk,
 	};
 	const struct auth_keys *auth = &c->opened->auth;
 	int r = meta_open(auth->meta, c->file.ring.store_id, value, &c->opened->meta);

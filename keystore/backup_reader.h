@@ -15,7 +15,6 @@ struct backup_opened {
 	const struct auth_keys *auth;
 	const struct issuer_keys *issuer;
 	const struct meta *meta;
-	const uint8_t *recovery_sk; /* RECOVERY_KEY_LEN */
 };
 
 /* Who wants what is in it. Below 0 ends the reading, with REPORT filled. */

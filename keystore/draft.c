@@ -17,7 +17,6 @@ int draft_new(struct keystore *ks, struct ring_draft **ret, struct report *repor
 		d->has_issuer = true;
 		d->issuer = *ks->issuer;
 		memcpy(d->roots.bytes + KEYRING_ROOT_LEN, ks->issuer->root, KEYRING_ROOT_LEN);
-		d->ring.format = KEYRING_FORMAT;
 	}
 	if (d->auth.has_before && state_is_bound(ks)) {
 		d->auth.has_before = false;
@@ -48,10 +47,9 @@ static int wrap_all(const struct keystore *ks, struct ring_draft *d)
 			slot_macs_find(draft_macs(d, s->info.tiers), s->info.id);
 		int r;
 
-		/* a recovery slot of format 1 has its public key, and no MAC */
-		if (!mac && !(s->info.is_old && s->info.type == KEYSTORE_SLOT_RECOVERY))
-			return -EUCLEAN;
-		r = keyring_slot_wrap(&ks->rng, d->ring.store_id, &d->roots, mac, s);
+		/* opening the bodies has found one for each */
+		r = mac ? keyring_slot_wrap(&ks->rng, d->ring.store_id, &d->roots, mac, s)
+			: -EBADMSG;
 		if (r < 0)
 			return r;
 	}

@@ -27,8 +27,7 @@ void draft_free(struct ring_draft *d);
 DEFINE_CLEANUP(struct ring_draft, draft_free)
 #define cleanup_draft cleanup_(draft_freep)
 
-/* Draws new roots and wraps them for every slot. Needs both tiers, keystore_may_rekey(), and no
- * transaction. */
+/* Draws new roots and wraps them for every slot. Needs both tiers, and no transaction. */
 must_check int draft_rotate(struct keystore *ks, struct ring_draft *d, struct report *report);
 
 /* Where the MAC key of a slot of TIERS is kept. */

@@ -27,12 +27,6 @@ struct store_view {
 struct record_pool;
 struct store_copy;
 
-/* Slots of format 1 that were opened and wait for ring_convert(). */
-struct fresh_slots {
-	size_t count;
-	struct slot_keys all[KEYRING_SLOTS_MAX];
-};
-
 struct keystore {
 	char dir[PATH_MAX];
 	char store_dir[PATH_MAX];
@@ -59,8 +53,7 @@ struct keystore {
 	/* NULL while sealed; in memory of keys_alloc() */
 	struct auth_keys *auth;
 	struct issuer_keys *issuer;
-	struct meta *meta;	   /* as of the last commit; stays writable */
-	struct fresh_slots *fresh; /* NULL: no old slot was opened since AUTH is open */
+	struct meta *meta; /* as of the last commit; stays writable */
 
 	struct quorum_pool *shares; /* those entered so far; NULL for none */
 	uint8_t *scratch;	    /* RECORD_PLAIN_MAX bytes for one plaintext at a time */
@@ -176,14 +169,6 @@ must_check int store_mend(struct keystore *ks, struct report *report);
 /* After META's keys have changed: binds META and anchor to the new ones, and writes a keyring
  * without those of before. What does not work out is tried again at the next unlock. */
 void ring_settle_keys(struct keystore *ks);
-/* Gives slots of format 1 that were opened the form of format 2, and the file too. Needs both
- * tiers; without them it is put off. What fails is tried again the next time. */
-void ring_convert(struct keystore *ks);
-/* Remembers what follows from the key of an old slot that KEK opened, for ring_convert(). */
-void ring_remember(struct keystore *ks, const struct keyring_slot *slot,
-		   const uint8_t kek[static SEAL_KEY_LEN]);
-/* keystore_may_rekey() for any slots. */
-must_check int ring_may_rekey(const struct keyring *ring, struct report *report);
 /* Whether both tiers are open and the store may change: 0, -ENOKEY, -ESTALE, -EBUSY. */
 must_check int ring_may_change(const struct keystore *ks, struct report *report);
 

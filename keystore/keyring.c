@@ -16,11 +16,9 @@ _Static_assert(KEYRING_ARGON2ID13 == crypto_pwhash_ALG_ARGON2ID13, "format");
 _Static_assert(KEYRING_OPS_MIN == crypto_pwhash_OPSLIMIT_INTERACTIVE, "format");
 _Static_assert(KEYRING_MEM_MIN == crypto_pwhash_MEMLIMIT_INTERACTIVE, "format");
 
-static const char old_slot_label[] = "rotated-slot-v1"; /* each with its NUL */
-static const char slot_label[] = "rotated-slot-v2";
-/* by format */
-static const char auth_label[KEYRING_FORMAT][16] = { "rotated-ring-a1", "rotated-ring-a2" };
-static const char issuer_label[KEYRING_FORMAT][16] = { "rotated-ring-i1", "rotated-ring-i2" };
+static const char slot_label[] = "rotated-slot-v2"; /* each with its NUL */
+static const char auth_label[] = "rotated-ring-a2";
+static const char issuer_label[] = "rotated-ring-i2";
 static const char commit_label[] = "rt-kek-commit"; /* without */
 
 /* Each type hashes what its owner gives in a way of its own, so that one key used twice makes
@@ -122,14 +120,13 @@ static void derive_mac(const struct keyring_slot *slot, const uint8_t kek[static
 	seal_derive(kek, "rtslotmk", ret->key);
 }
 
-void keyring_slot_keys(const struct keyring_slot *slot, const uint8_t kek[static SEAL_KEY_LEN],
-		       struct slot_keys *ret)
+static void derive_pk(const struct keyring_slot *slot, const uint8_t kek[static SEAL_KEY_LEN],
+		      uint8_t pk[static KEYRING_PK_LEN])
 {
 	uint8_t sk[crypto_box_SECRETKEYBYTES];
 
 	derive_sk(slot, kek, sk);
-	(void)crypto_scalarmult_base(ret->pk, sk);
-	derive_mac(slot, kek, &ret->mac);
+	(void)crypto_scalarmult_base(pk, sk);
 	sodium_memzero(sk, sizeof(sk));
 }
 
@@ -169,7 +166,7 @@ int keyring_slot_wrap(const struct rng *rng, const uint8_t store_id[static STORE
 {
 	keyring_box_seal(rng, slot->pk, SPAN_OF(roots->bytes, keyring_root_len(&slot->info)),
 			 slot->wrapped);
-	return mac ? slot_mac(slot, store_id, mac->key, slot->mac) : 0;
+	return slot_mac(slot, store_id, mac->key, slot->mac);
 }
 
 static void fill_params(const struct slot_source *src, struct keyring_slot *s)
@@ -198,7 +195,7 @@ static void fill_params(const struct slot_source *src, struct keyring_slot *s)
 int keyring_slot_make(const struct slot_source *src, struct span key, const struct roots *roots,
 		      struct keyring_slot *slot, struct slot_mac *ret)
 {
-	struct slot_keys keys;
+	struct slot_mac mac;
 	uint8_t kek[SEAL_KEY_LEN];
 	int r;
 
@@ -206,14 +203,14 @@ int keyring_slot_make(const struct slot_source *src, struct span key, const stru
 	r = derive_kek(slot, key, kek);
 	if (r < 0)
 		return r;
-	keyring_slot_keys(slot, kek, &keys);
-	memcpy(slot->pk, keys.pk, sizeof(slot->pk));
+	derive_pk(slot, kek, slot->pk);
+	derive_mac(slot, kek, &mac);
 	keyring_commit(kek, slot->info.id, slot->commit);
-	r = keyring_slot_wrap(src->rng, src->store_id, roots, &keys.mac, slot);
+	r = keyring_slot_wrap(src->rng, src->store_id, roots, &mac, slot);
 	if (r == 0)
-		*ret = keys.mac;
+		*ret = mac;
 	sodium_memzero(kek, sizeof(kek));
-	sodium_memzero(&keys, sizeof(keys));
+	sodium_memzero(&mac, sizeof(mac));
 	return r;
 }
 
@@ -237,23 +234,6 @@ int keyring_slot_kek(const struct keyring_slot *slot, struct span key,
 	return r;
 }
 
-/* As format 1 has it: sealed with the key encryption key, bound to the store and the head. */
-static int unwrap_old(const struct keyring_slot *slot, const uint8_t *store_id,
-		      const uint8_t kek[static SEAL_KEY_LEN], struct roots *ret)
-{
-	cleanup_buf struct buf aad = BUF_INIT;
-	size_t len = keyring_wrapped_len(&slot->info);
-
-	buf_append(&aad, old_slot_label, sizeof(old_slot_label));
-	buf_append(&aad, store_id, STORE_ID_LEN);
-	keyring_encode_slot_head(slot, &aad);
-	if (buf_error(&aad))
-		return buf_error(&aad);
-	return seal_decrypt(kek, slot->wrapped, SPAN_OF(aad.data, aad.len),
-			    SPAN_OF(slot->wrapped + SEAL_NONCE_LEN, len - SEAL_NONCE_LEN),
-			    ret->bytes);
-}
-
 static int unwrap(const struct keyring_slot *slot, const uint8_t kek[static SEAL_KEY_LEN],
 		  struct roots *ret)
 {
@@ -274,10 +254,6 @@ int keyring_slot_open(const struct keyring_slot *slot,
 	struct slot_mac mac;
 	int r;
 
-	if (slot->info.is_old)
-		return slot->info.type == KEYSTORE_SLOT_RECOVERY
-			       ? unwrap(slot, kek, ret)
-			       : unwrap_old(slot, store_id, kek, ret);
 	/* a box alone says nothing of who made it */
 	derive_mac(slot, kek, &mac);
 	r = check_mac(slot, store_id, mac.key);
@@ -297,7 +273,7 @@ static int check_slots(const struct keyring *ring, const struct slot_macs *macs,
 		const struct slot_mac *mac;
 		int r;
 
-		if (s->info.is_old || s->info.tiers != tiers)
+		if (s->info.tiers != tiers)
 			continue;
 		mac = slot_macs_find(macs, s->info.id);
 		r = mac ? check_mac(s, ring->store_id, mac->key) : -EBADMSG;
@@ -314,14 +290,14 @@ static int check_slots(const struct keyring *ring, const struct slot_macs *macs,
  * rewrite of the AUTH body alone can keep it. */
 static void issuer_aad(const struct keyring *ring, struct span slots, struct buf *out)
 {
-	buf_append(out, issuer_label[ring->format - 1], sizeof(issuer_label[0]));
+	buf_append(out, issuer_label, sizeof(issuer_label));
 	buf_append(out, ring->store_id, STORE_ID_LEN);
 	buf_append(out, slots.data, slots.len);
 }
 
-static void auth_aad(const struct keyring *ring, struct span before, struct buf *out)
+static void auth_aad(struct span before, struct buf *out)
 {
-	buf_append(out, auth_label[ring->format - 1], sizeof(auth_label[0]));
+	buf_append(out, auth_label, sizeof(auth_label));
 	buf_append(out, before.data, before.len);
 }
 
@@ -351,8 +327,8 @@ static int encode_issuer(const struct issuer_keys *keys, const struct rng *rng,
 }
 
 /* FILE is all that comes before it. */
-static int encode_auth(const struct keyring *ring, const struct auth_keys *keys,
-		       const struct rng *rng, struct span issuer, struct buf *file)
+static int encode_auth(const struct auth_keys *keys, const struct rng *rng, struct span issuer,
+		       struct buf *file)
 {
 	cleanup_buf struct buf aad = BUF_INIT;
 	uint8_t plain[KEYRING_BODY_MAX];
@@ -364,7 +340,7 @@ static int encode_auth(const struct keyring *ring, const struct auth_keys *keys,
 	len = auth_keys_encode(keys, issuer_hash, plain);
 	buf_append_be32(file, (uint32_t)(len + SEAL_TAG_LEN));
 	if (!buf_error(file))
-		auth_aad(ring, SPAN_OF(file->data, file->len), &aad);
+		auth_aad(SPAN_OF(file->data, file->len), &aad);
 	if (!buf_error(file) && !buf_error(&aad))
 		append_sealed(keys->ring, rng, &aad, SPAN_OF(plain, len), file);
 	sodium_memzero(plain, len);
@@ -395,7 +371,7 @@ int keyring_encode(const struct keyring *ring, const struct keyring_content *con
 		if (buf_error(&body))
 			return buf_error(&body);
 	}
-	r = encode_auth(ring, content->auth, rng, SPAN_OF(body.data, body.len), &file);
+	r = encode_auth(content->auth, rng, SPAN_OF(body.data, body.len), &file);
 	if (r < 0)
 		return r;
 	buf_append(&file, body.data, body.len);
@@ -426,7 +402,7 @@ int keyring_open_auth(const struct keyring_file *file, struct auth_keys *keys)
 	int r;
 
 	auth_keys_derive(keys);
-	auth_aad(&file->ring, file->auth.before, &aad);
+	auth_aad(file->auth.before, &aad);
 	r = open_body(&file->auth, keys->ring, &aad, plain);
 	if (r >= 0)
 		r = auth_keys_decode(SPAN_OF(plain, (size_t)r), keys, expected);
@@ -436,8 +412,6 @@ int keyring_open_auth(const struct keyring_file *file, struct auth_keys *keys)
 	(void)crypto_generichash(hash, sizeof(hash), file->issuer_all.data,
 				 file->issuer_all.len, NULL, 0);
 	if (sodium_memcmp(hash, expected, sizeof(hash)) != 0)
-		return -EBADMSG;
-	if (file->ring.format == 1 && (keys->has_before || keys->has_next))
 		return -EBADMSG;
 	memcpy(keys->verifier.store_id, file->ring.store_id, STORE_ID_LEN);
 	if (keys->has_next)

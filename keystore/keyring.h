@@ -21,12 +21,6 @@ struct roots {
 	uint8_t bytes[2 * KEYRING_ROOT_LEN];
 };
 
-/* What follows from a slot's key encryption key, and suffices to wrap other roots for it. */
-struct slot_keys {
-	uint8_t pk[KEYRING_PK_LEN];
-	struct slot_mac mac;
-};
-
 /*
  * Completes SLOT, whose info, blob or quorum are set, so that KEY opens the roots of its tiers:
  * a passphrase, a key file's content, what a helper gives, the X25519 secret key of a recovery
@@ -48,11 +42,7 @@ must_check int keyring_slot_open(const struct keyring_slot *slot,
 				 const uint8_t store_id[static STORE_ID_LEN],
 				 const uint8_t kek[static SEAL_KEY_LEN], struct roots *ret);
 
-void keyring_slot_keys(const struct keyring_slot *slot, const uint8_t kek[static SEAL_KEY_LEN],
-		       struct slot_keys *ret);
-
-/* Wraps ROOTS for a slot whose pk is set, and makes its MAC. MAC is NULL for a recovery slot of
- * format 1, which has none. */
+/* Wraps ROOTS for a slot whose pk is set, and makes its MAC. */
 must_check int keyring_slot_wrap(const struct rng *rng,
 				 const uint8_t store_id[static STORE_ID_LEN],
 				 const struct roots *roots, const struct slot_mac *mac,
@@ -81,7 +71,7 @@ must_check int keyring_encode(const struct keyring *ring, const struct keyring_c
 			      const struct rng *rng, struct buf *out);
 
 /* Opens a body with keys whose root is set; derives and fills the rest. -EBADMSG, also for a
- * slot of format 2 whose MAC is not right. */
+ * slot whose MAC is not right. */
 must_check int keyring_open_auth(const struct keyring_file *file, struct auth_keys *keys);
 must_check int keyring_open_issuer(const struct keyring_file *file, struct issuer_keys *keys);
 

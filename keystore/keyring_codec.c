@@ -9,8 +9,7 @@ static const char magic[] = "RTKRING1";
 
 enum { MAGIC_LEN = sizeof(magic) - 1 };
 
-/* The forms of a slot, which format 2 says for each. */
-enum slot_form { FORM_OLD = 1, FORM_BOX = 2 };
+enum { SLOT_FORM = 2 };
 
 /* Reads off the front; once it has failed, everything reads as zero. */
 struct cursor {
@@ -75,9 +74,7 @@ size_t keyring_root_len(const struct keystore_slot *slot)
 
 size_t keyring_wrapped_len(const struct keystore_slot *slot)
 {
-	if (!slot->is_old || slot->type == KEYSTORE_SLOT_RECOVERY)
-		return keyring_root_len(slot) + KEYRING_BOX_LEN;
-	return SEAL_NONCE_LEN + keyring_root_len(slot) + SEAL_TAG_LEN;
+	return keyring_root_len(slot) + KEYRING_BOX_LEN;
 }
 
 static size_t params_len(const struct keyring_slot *s)
@@ -88,7 +85,7 @@ static size_t params_len(const struct keyring_slot *s)
 	case KEYSTORE_SLOT_KEY_FILE:
 		return KEYRING_SALT_LEN;
 	case KEYSTORE_SLOT_RECOVERY:
-		return s->info.is_old ? KEYRING_PK_LEN : 0;
+		return 0;
 	case KEYSTORE_SLOT_CREDENTIAL:
 		return KEYRING_SALT_LEN + 2 + s->helper.blob.len;
 	case KEYSTORE_SLOT_EXEC:
@@ -168,8 +165,6 @@ static void decode_params(struct cursor *c, struct keyring_slot *s)
 		take_bytes(c, s->key_file.salt, KEYRING_SALT_LEN);
 		break;
 	case KEYSTORE_SLOT_RECOVERY:
-		if (s->info.is_old)
-			take_bytes(c, s->pk, KEYRING_PK_LEN);
 		break;
 	case KEYSTORE_SLOT_CREDENTIAL:
 	case KEYSTORE_SLOT_EXEC:
@@ -184,29 +179,25 @@ static void decode_params(struct cursor *c, struct keyring_slot *s)
 	}
 }
 
-static bool info_valid(uint8_t type, uint8_t tiers, bool is_old)
+static bool info_valid(uint8_t type, uint8_t tiers)
 {
-	uint8_t last = is_old ? KEYSTORE_SLOT_RECOVERY : KEYSTORE_SLOT_TYPE_MAX_ - 1;
-
-	if (type < KEYSTORE_SLOT_PASSPHRASE || type > last)
+	if (type < KEYSTORE_SLOT_PASSPHRASE || type >= KEYSTORE_SLOT_TYPE_MAX_)
 		return false;
 	return tiers == KEYSTORE_BOTH ||
 	       (tiers == KEYSTORE_AUTH && type != KEYSTORE_SLOT_RECOVERY);
 }
 
-static void decode_slot(struct cursor *c, uint32_t format, struct keyring_slot *s)
+static void decode_slot(struct cursor *c, struct keyring_slot *s)
 {
-	uint8_t form = format == 1 ? FORM_OLD : take_u8(c);
+	uint8_t form = take_u8(c);
 	uint8_t type = take_u8(c);
 	uint8_t tiers = take_u8(c);
 	uint16_t len;
 
-	if ((form != FORM_OLD && form != FORM_BOX) ||
-	    !info_valid(type, tiers, form == FORM_OLD)) {
+	if (form != SLOT_FORM || !info_valid(type, tiers)) {
 		c->failed = true;
 		return;
 	}
-	s->info.is_old = form == FORM_OLD;
 	s->info.type = (enum keystore_slot_type)type;
 	s->info.tiers = (enum keystore_tier)tiers;
 	take_bytes(c, s->info.id, KEYSTORE_SLOT_ID_LEN);
@@ -214,13 +205,11 @@ static void decode_slot(struct cursor *c, uint32_t format, struct keyring_slot *
 	len = take_be16(c);
 	decode_params(c, s);
 	c->failed |= len != params_len(s);
-	if (!s->info.is_old)
-		take_bytes(c, s->pk, KEYRING_PK_LEN);
+	take_bytes(c, s->pk, KEYRING_PK_LEN);
 	c->failed |= take_be16(c) != keyring_wrapped_len(&s->info);
 	take_bytes(c, s->wrapped, keyring_wrapped_len(&s->info));
 	take_bytes(c, s->commit, KEYRING_COMMIT_LEN);
-	if (!s->info.is_old)
-		take_bytes(c, s->mac, KEYRING_MAC_LEN);
+	take_bytes(c, s->mac, KEYRING_MAC_LEN);
 }
 
 static bool slot_ids_unique(const struct keyring *ring)
@@ -255,11 +244,11 @@ static void decode_head(struct cursor *c, struct keyring_file *f)
 	c->failed |= f->ring.generation == 0 || f->ring.slot_count == 0 ||
 		     f->ring.slot_count > KEYRING_SLOTS_MAX;
 	for (size_t i = 0; i < f->ring.slot_count && !c->failed; i++)
-		decode_slot(c, f->ring.format, &f->ring.slots[i]);
+		decode_slot(c, &f->ring.slots[i]);
 	f->slots.len -= c->rest.len;
 }
 
-static int decode_format(struct cursor *c, uint32_t *ret)
+static int decode_format(struct cursor *c)
 {
 	const uint8_t *p = take(c, MAGIC_LEN);
 	uint32_t format = take_be32(c);
@@ -268,8 +257,7 @@ static int decode_format(struct cursor *c, uint32_t *ret)
 		return -EBADMSG;
 	if (format > KEYRING_FORMAT)
 		return -EPROTONOSUPPORT;
-	*ret = format;
-	return 0;
+	return format < KEYRING_FORMAT ? -ENOTSUP : 0;
 }
 
 int keyring_decode(struct span file, struct keyring_file *ret)
@@ -280,7 +268,7 @@ int keyring_decode(struct span file, struct keyring_file *ret)
 
 	if (file.len > KEYRING_FILE_MAX)
 		return -EBADMSG;
-	r = decode_format(&c, &f.ring.format);
+	r = decode_format(&c);
 	if (r < 0)
 		return r;
 	decode_head(&c, &f);
@@ -332,8 +320,6 @@ static void encode_params(const struct keyring_slot *s, struct buf *out)
 		buf_append(out, s->key_file.salt, KEYRING_SALT_LEN);
 		break;
 	case KEYSTORE_SLOT_RECOVERY:
-		if (s->info.is_old)
-			buf_append(out, s->pk, KEYRING_PK_LEN);
 		break;
 	case KEYSTORE_SLOT_CREDENTIAL:
 	case KEYSTORE_SLOT_EXEC:
@@ -361,8 +347,7 @@ void keyring_encode_slot_head(const struct keyring_slot *slot, struct buf *out)
 void keyring_encode_slot_covered(const struct keyring_slot *s, struct buf *out)
 {
 	keyring_encode_slot_head(s, out);
-	if (!s->info.is_old)
-		buf_append(out, s->pk, KEYRING_PK_LEN);
+	buf_append(out, s->pk, KEYRING_PK_LEN);
 	buf_append_be16(out, (uint16_t)keyring_wrapped_len(&s->info));
 	buf_append(out, s->wrapped, keyring_wrapped_len(&s->info));
 	buf_append(out, s->commit, KEYRING_COMMIT_LEN);
@@ -371,7 +356,7 @@ void keyring_encode_slot_covered(const struct keyring_slot *s, struct buf *out)
 void keyring_encode_head(const struct keyring *ring, struct buf *out, size_t *ret_slots)
 {
 	buf_append(out, magic, MAGIC_LEN);
-	buf_append_be32(out, ring->format);
+	buf_append_be32(out, KEYRING_FORMAT);
 	buf_append(out, ring->store_id, STORE_ID_LEN);
 	buf_append_be64(out, ring->generation);
 	*ret_slots = out->len;
@@ -379,10 +364,8 @@ void keyring_encode_head(const struct keyring *ring, struct buf *out, size_t *re
 	for (size_t i = 0; i < ring->slot_count; i++) {
 		const struct keyring_slot *s = &ring->slots[i];
 
-		if (ring->format > 1)
-			buf_append_byte(out, s->info.is_old ? FORM_OLD : FORM_BOX);
+		buf_append_byte(out, SLOT_FORM);
 		keyring_encode_slot_covered(s, out);
-		if (!s->info.is_old)
-			buf_append(out, s->mac, KEYRING_MAC_LEN);
+		buf_append(out, s->mac, KEYRING_MAC_LEN);
 	}
 }

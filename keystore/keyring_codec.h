@@ -12,7 +12,7 @@
 #include "keystore/seal.h"
 
 enum {
-	KEYRING_FORMAT = 2, /* what is written; 1 is read */
+	KEYRING_FORMAT = 2,
 	KEYRING_SLOTS_MAX = 16,
 	KEYRING_ROOT_LEN = 32,
 	KEYRING_SALT_LEN = 16,
@@ -35,7 +35,6 @@ enum {
 #define KEYRING_MEM_MIN UINT64_C(67108864)
 #define KEYRING_MEM_MAX UINT64_C(2147483648)
 
-/* info.is_old: in the form of format 1, without pk (but for recovery) and mac. */
 struct keyring_slot {
 	struct keystore_slot info;
 	union {
@@ -67,7 +66,6 @@ struct keyring_body {
 
 struct keyring {
 	uint8_t store_id[STORE_ID_LEN];
-	uint32_t format;     /* 1, whose slots are all old, or 2 */
 	uint64_t generation; /* from 1; one more at each rewrite */
 	uint16_t slot_count;
 	struct keyring_slot slots[KEYRING_SLOTS_MAX];
@@ -82,12 +80,12 @@ struct keyring_file {
 	struct span issuer_all; /* length, nonce and sealed bytes */
 };
 
-/* How many roots a slot's tiers take, in bytes, and that sealed in the way of its type. */
+/* How many bytes of roots a slot's tiers take, and how many as a box. */
 size_t keyring_root_len(const struct keystore_slot *slot);
 size_t keyring_wrapped_len(const struct keystore_slot *slot);
 
 /* -EBADMSG: not exactly one well-formed keyring within bounds. -EPROTONOSUPPORT: of a format
- * that is newer than this code. */
+ * that is newer than this code. -ENOTSUP: of format 1, which no release wrote. */
 must_check int keyring_decode(struct span file, struct keyring_file *ret);
 
 /* An absolute path of printable characters and bounded length; it is shown to people. */
@@ -95,7 +93,7 @@ bool keyring_program_valid(const char *program, size_t len);
 
 /* A slot from its type to the end of its parameters. */
 void keyring_encode_slot_head(const struct keyring_slot *slot, struct buf *out);
-/* A slot of format 2 up to and without its MAC: what that covers. */
+/* The same to the end of its commitment: what its MAC covers. */
 void keyring_encode_slot_covered(const struct keyring_slot *slot, struct buf *out);
 
 /* Everything before the first body. RET_SLOTS: where the slots are in OUT, as an offset. */

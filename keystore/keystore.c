@@ -381,7 +381,6 @@ static int make_keys(struct keystore *ks, struct making *m, uint64_t now)
 		return -ENOMEM;
 	rng_fill(&ks->rng, ring->store_id, STORE_ID_LEN);
 	rng_fill(&ks->rng, m, sizeof(*m));
-	ring->format = KEYRING_FORMAT;
 	ring->generation = 1;
 	memcpy(ks->auth->root, m->roots.bytes, KEYRING_ROOT_LEN);
 	memcpy(ks->issuer->root, m->roots.bytes + KEYRING_ROOT_LEN, KEYRING_ROOT_LEN);

@@ -172,7 +172,6 @@ struct keystore_slot {
 	enum keystore_slot_type type;
 	enum keystore_tier tiers;
 	uint64_t created; /* microseconds since 1970 */
-	bool is_old;	  /* of format 1, until it is used the next time */
 	char program[KEYSTORE_PROGRAM_MAX + 1]; /* exec; else empty */
 	uint8_t shares;				/* quorum; else 0, as the threshold */
 	uint8_t threshold;
@@ -218,9 +217,8 @@ must_check int keystore_slot_add(struct keystore *ks, const struct keystore_new_
 
 /*
  * Needs both tiers open, and rekeys, so that the slot's owner gets no roots out of any later
- * keyring. 1 when the slot is gone but the roots stay: keystore_may_rekey() has told why.
- * -EPERM: it is the last slot besides recovery ones that opens both tiers, or the last recovery
- * slot.
+ * keyring. -EPERM: it is the last slot besides recovery ones that opens both tiers, or the last
+ * recovery slot.
  */
 must_check int keystore_slot_remove(struct keystore *ks,
 				    const uint8_t id[static KEYSTORE_SLOT_ID_LEN],
@@ -238,13 +236,9 @@ must_check int keystore_slot_test(const struct keystore *ks,
 /*
  * New roots, wrapped for every slot: no keyring of before opens what is written from now on.
  * The keys of the records stay; a reseal renews those and does this as well. Needs both tiers
- * open. -EUCLEAN as keystore_may_rekey().
+ * open.
  */
 must_check int keystore_rekey(struct keystore *ks, struct report *report);
-
-/* 0, or -EUCLEAN when a slot of format 1 is left, whose owner has to use it once: the report
- * names it and the command. */
-must_check int keystore_may_rekey(const struct keystore *ks, struct report *report);
 
 /* ---- state; all but memory_lock and slots need AUTH open ---- */
 

@@ -89,7 +89,6 @@ static int change_epochs(struct keystore *ks, edit_fn *edit, bool rotate, struct
 
 int keystore_reseal_begin(struct keystore *ks, struct report *report)
 {
-	bool rotate;
 	int r = need_both(ks, report);
 
 	if (r < 0)
@@ -98,8 +97,7 @@ int keystore_reseal_begin(struct keystore *ks, struct report *report)
 		return report_set(report, -EALREADY, "it is being encrypted anew already");
 	if (ks->in_txn || ks->walking)
 		return report_set(report, -EBUSY, "the store is in use");
-	rotate = keystore_may_rekey(ks, NULL) == 0;
-	r = change_epochs(ks, add_epoch, rotate, report);
+	r = change_epochs(ks, add_epoch, true, report);
 	if (r < 0)
 		return r;
 	ks->meta->seals_auth = 0;
@@ -108,7 +106,7 @@ int keystore_reseal_begin(struct keystore *ks, struct report *report)
 	/* the first batch binds META to the keyring if this does not */
 	ignore_result(txn_commit_empty(ks, NULL));
 	ring_settle_keys(ks);
-	return rotate ? 0 : keystore_may_rekey(ks, report) < 0;
+	return 0;
 }
 
 /* ---- looking ---- */

@@ -35,8 +35,7 @@ bool keystore_is_resealing(const struct keystore *ks);
 
 /*
  * Makes new keys for both tiers, which seal everything from now on, and new roots, as
- * keystore_rekey(). Needs both open. 1 when it has begun but the roots stay: the report says
- * what keystore_may_rekey() says. -EALREADY when a reseal is under way. When the keyring is
+ * keystore_rekey(). Needs both open. -EALREADY when a reseal is under way. When the keyring is
  * written it has begun, and is not undone.
  */
 must_check int keystore_reseal_begin(struct keystore *ks, struct report *report);

@@ -7,7 +7,6 @@
 #include "keystore/restore.h"
 
 #include <fcntl.h>
-#include <sodium.h>
 #include <string.h>
 
 #include "base/fs.h"
@@ -66,24 +65,7 @@ static struct slot_macs *macs_of(const struct keystore *ks, const struct keystor
 	return slot->tiers == KEYSTORE_BOTH ? &ks->issuer->macs : &ks->auth->macs;
 }
 
-/* The recovery key is at hand: its slot need not stay in the form of format 1. */
-static void convert(struct keystore *ks, const uint8_t *sk, struct keyring_slot *slot)
-{
-	struct slot_keys keys;
-	uint8_t commit[KEYRING_COMMIT_LEN];
-
-	keyring_commit(sk, slot->info.id, commit);
-	if (sodium_memcmp(commit, slot->commit, sizeof(commit)) == 0) {
-		keyring_slot_keys(slot, sk, &keys);
-		slot->info.is_old = false;
-		memcpy(slot->pk, keys.pk, sizeof(slot->pk));
-		slot_macs_add(macs_of(ks, &slot->info), &keys.mac);
-	}
-	sodium_memzero(&keys, sizeof(keys));
-}
-
-/* The slots of before, for the new roots. One of format 1 that only its owner could wrap is
- * left out, and counted. */
+/* The slots of before, for the new roots. */
 static int make_slots(struct keystore_restore *r, const struct backup_opened *o,
 		      struct keyring *ring)
 {
@@ -91,17 +73,12 @@ static int make_slots(struct keystore_restore *r, const struct backup_opened *o,
 
 	for (uint16_t i = 0; i < o->file->ring.slot_count; i++) {
 		struct keyring_slot slot = o->file->ring.slots[i];
-		const struct slot_mac *mac;
-		int k;
+		const struct slot_mac *mac =
+			slot_macs_find(macs_of(ks, &slot.info), slot.info.id);
+		int k = -EBADMSG; /* opening the bodies has found one for each */
 
-		if (slot.info.is_old && slot.info.type == KEYSTORE_SLOT_RECOVERY)
-			convert(ks, o->recovery_sk, &slot);
-		mac = slot_macs_find(macs_of(ks, &slot.info), slot.info.id);
-		if (!mac && slot.info.type != KEYSTORE_SLOT_RECOVERY) {
-			r->done.slots_lost++;
-			continue;
-		}
-		k = keyring_slot_wrap(&ks->rng, ring->store_id, r->roots, mac, &slot);
+		if (mac)
+			k = keyring_slot_wrap(&ks->rng, ring->store_id, r->roots, mac, &slot);
 		if (k < 0)
 			return k;
 		ring->slots[ring->slot_count++] = slot;
@@ -118,7 +95,6 @@ static int make_ring(struct keystore_restore *r, const struct backup_opened *o)
 	int k;
 
 	rng_fill(&ks->rng, ring->store_id, STORE_ID_LEN);
-	ring->format = KEYRING_FORMAT;
 	ring->generation = 1;
 	k = make_keys(r, o, clock_now(&ks->clock).wall);
 	if (k == 0)

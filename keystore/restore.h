@@ -29,7 +29,6 @@ struct keystore_restored {
 	uint8_t store_id[16]; /* the new one */
 	uint64_t txid;
 	unsigned slots;
-	unsigned slots_lost; /* of a form that can not be taken over: to be added anew */
 };
 
 /*

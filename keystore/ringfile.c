@@ -16,6 +16,12 @@ static int tell_unread(const struct keystore *ks, const char *name, int r,
 		report_hint(report, "upgrade rotated; nothing was changed");
 		return r;
 	}
+	if (r == -ENOTSUP) {
+		(void)report_set(report, r, "%s/%s was written by an unreleased version", ks->dir,
+				 name);
+		report_hint(report, "make a new keystore: rotatectl init in an empty %s", ks->dir);
+		return r;
+	}
 	(void)report_set(report, r, "%s/%s is damaged: %s", ks->dir, name, strerrordesc_np(-r));
 	report_hint(report, "put back a backup of %s/%s", ks->dir, name);
 	return r;

@@ -305,8 +305,7 @@ int keystore_slot_remove(struct keystore *ks, const uint8_t id[static KEYSTORE_S
 	if (r < 0)
 		return r;
 	take_out(d, (size_t)(slot - ks->file.ring.slots));
-	if (ring_may_rekey(&d->ring, NULL) == 0)
-		r = draft_rotate(ks, d, report);
+	r = draft_rotate(ks, d, report);
 	if (r == 0)
 		r = draft_write(ks, d, report);
 	if (r < 0)
@@ -315,7 +314,7 @@ int keystore_slot_remove(struct keystore *ks, const uint8_t id[static KEYSTORE_S
 	ring_settle_keys(ks);
 	/* the next commit binds META to the keyring if this does not */
 	ignore_result(txn_commit_empty(ks, NULL));
-	return keystore_may_rekey(ks, report) < 0;
+	return 0;
 }
 
 /* ---- trying ---- */

@@ -110,8 +110,6 @@ static int try_ring(struct keystore *ks, const struct opener *o, struct opened *
 		r = open_auth(ks, &opened->roots);
 	if (r == 0 && !ks->issuer && opened->slot->info.tiers & KEYSTORE_ISSUER)
 		r = open_issuer(ks, &opened->roots);
-	if (r == 0)
-		ring_remember(ks, opened->slot, opened->kek);
 	return r;
 }
 
@@ -159,13 +157,10 @@ static int unlock_with(struct keystore *ks, const struct opener *o, struct opene
 			keystore_seal(ks, KEYSTORE_BOTH);
 		return r;
 	}
-	if (ks->health != KEYSTORE_HEALTHY)
-		return 0;
-	if (!was_open) {
+	if (ks->health == KEYSTORE_HEALTHY && !was_open) {
 		ring_settle(ks);
 		ring_settle_keys(ks);
 	}
-	ring_convert(ks);
 	return 0;
 }
 
@@ -274,7 +269,6 @@ void keystore_seal(struct keystore *ks, enum keystore_tier tier)
 	store_compact_abort(ks); /* it can not be held against META any more */
 	state_forget(ks);
 	keys_free(steal_ptr(ks->auth));
-	keys_free(steal_ptr(ks->fresh));
 }
 
 const struct verifier_keys *keystore_verifier_keys(const struct keystore *ks)

@@ -160,20 +160,10 @@ int reseal_start(struct manager *m, const char *actor, const char *why, struct r
 		return r;
 	note(m, "store.reseal", actor, why);
 	reseal_resume(m);
-	return r;
+	return 0;
 }
 
 /* ---- Store.Reseal ---- */
-
-/* It has begun, and the report says why the roots were not renewed with it. */
-static enum wire_status but_roots_stay(struct request *req)
-{
-	const struct report why = req->reply.report;
-
-	return request_refuse(req, WIRE_STATUS_OK, why.hint,
-			      "%" PRIu64 " records are being encrypted anew, but %s",
-			      total(req->m), why.what);
-}
 
 enum wire_status verb_store_reseal(struct request *req)
 {
@@ -194,8 +184,6 @@ enum wire_status verb_store_reseal(struct request *req)
 	r = reseal_start(m, req->actor, NULL, &req->reply.report);
 	if (r < 0)
 		return request_fail(req, r);
-	if (r > 0)
-		return but_roots_stay(req);
 	return request_refuse(req, WIRE_STATUS_OK, NULL,
 			      "%" PRIu64 " records are being encrypted anew: rotatectl status",
 			      total(m));

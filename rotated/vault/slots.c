@@ -48,7 +48,6 @@ void slot_write(struct json *j, size_t index, const struct keystore_slot *slot)
 		json_put_null(j, "program");
 	json_put_number(j, "shares", slot->shares);
 	json_put_number(j, "threshold", slot->threshold);
-	json_put_bool(j, "old", slot->is_old);
 	json_put_object_end(j);
 }
 

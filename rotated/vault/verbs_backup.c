@@ -389,11 +389,9 @@ static void put_restored(struct reply *reply, const struct keystore_restored *do
 	if (is_restored) {
 		put_id(&j, "store_id", done->store_id);
 		json_put_number(&j, "slots", done->slots);
-		json_put_number(&j, "slots_lost", done->slots_lost);
 	} else {
 		json_put_null(&j, "store_id");
 		json_put_null(&j, "slots");
-		json_put_null(&j, "slots_lost");
 	}
 	json_put_object_end(&j);
 }
@@ -414,14 +412,6 @@ static int open_restored(struct manager *m, const struct secret *recovery,
 static void tell_restored(struct reply *reply, const struct keystore_restored *done)
 {
 	put_restored(reply, done, true);
-	if (done->slots_lost > 0) {
-		(void)report_set(&reply->report, 0,
-				 "restored, but %u slots of an old form are not in it: add "
-				 "them anew",
-				 done->slots_lost);
-		report_hint(&reply->report, "rotatectl store slot add");
-		return;
-	}
 	(void)report_set(&reply->report, 0,
 			 "restored: %" PRIu64 " records, and both tiers are open",
 			 done->from.records);

@@ -476,10 +476,8 @@ enum wire_status verb_store_slot_remove(struct request *req)
 	r = slot_change(req->m, req->actor, &change, &req->reply.report);
 	if (r < 0)
 		return request_fail(req, r);
-	if (r == 0)
-		request_refuse(req, WIRE_STATUS_OK, NULL,
-			       "%s is removed: no keyring from now on opens with it", label);
-	return WIRE_STATUS_OK; /* with 1 the report says what is left to be done */
+	return request_refuse(req, WIRE_STATUS_OK, NULL,
+			      "%s is removed: no keyring from now on opens with it", label);
 }
 
 static int rekey(void *context, struct report *report)
@@ -492,8 +490,6 @@ enum wire_status verb_store_rekey(struct request *req)
 	struct slot_change change = { .event = "store.rekey", .fn = rekey };
 	int r = request_require(req, KEYSTORE_BOTH);
 
-	if (r == 0)
-		r = keystore_may_rekey(req->m->keystore, &req->reply.report);
 	if (r < 0)
 		return request_fail(req, r);
 	if (req->is_dry_run)

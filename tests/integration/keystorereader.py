@@ -154,32 +154,25 @@ def tables(directory, names):
 
 
 class Slot:
-    """One slot of either form, at the start of DATA."""
+    """One slot, at the start of DATA."""
 
     PERSONAL = {2: b"rt-key-file-kek\0", 4: b"rt-credentl-kek\0", 5: b"rt-exec-prg-kek\0"}
 
-    def __init__(self, data, file_format):
-        self.form, at = (1, 0) if file_format == 1 else (data[0], 1)
-        if self.form not in (1, 2):
+    def __init__(self, data):
+        start = at = 1
+        if data[0] != 2:
             raise ValueError("a slot of another form")
-        start = at
         self.type, self.tiers, self.id = data[at], data[at + 1], data[at + 2 : at + 18]
         p = number(data[at + 26 : at + 28])
         self.params = data[at + 28 : at + 28 + p]
         at += 28 + p
-        self.head = data[start:at]
-        self.pk = self.params if self.type == 3 else None
-        if self.form == 2:
-            self.pk, at = data[at : at + 32], at + 32
+        self.pk, at = data[at : at + 32], at + 32
         w = number(data[at : at + 2])
         self.wrapped = data[at + 2 : at + 2 + w]
         at += 2 + w
         self.commitment, at = data[at : at + 32], at + 32
         self.covered = data[start:at]
-        self.mac = None
-        if self.form == 2:
-            self.mac, at = data[at : at + 32], at + 32
-        self.size = at
+        self.mac, self.size = data[at : at + 32], at + 32
 
     def program(self):
         """Of an exec slot."""
@@ -216,12 +209,8 @@ class Slot:
         kek = self.kek(what)
         if blake(32, kek, b"rt-kek-commit" + self.id) != self.commitment:
             raise ValueError("wrong key")
-        if self.form == 1 and self.type != 3:
-            aad = b"rotated-slot-v1\0" + store_id + self.head
-            return unseal(kek, self.wrapped[:24], aad, self.wrapped[24:])
         secret = kek if self.type == 3 else derive(kek, b"rtslotsk")
-        if self.form == 2:
-            self.check(derive(kek, b"rtslotmk"), store_id)
+        self.check(derive(kek, b"rtslotmk"), store_id)
         if public_key(secret) != self.pk:
             raise ValueError("the public key is of another slot")
         return unbox(self.pk, secret, self.wrapped)
@@ -233,13 +222,12 @@ class Slot:
 
 class Keyring:
     def __init__(self, data):
-        self.format = number(data[8:12])
-        if data[:8] != b"RTKRING1" or self.format not in (1, 2):
-            raise ValueError("not a keyring of format 1 or 2")
+        if data[:8] != b"RTKRING1" or number(data[8:12]) != 2:
+            raise ValueError("not a keyring of format 2")
         self.store_id, self.generation = data[12:28], number(data[28:36])
         self.slots, at = [], 38
         for _ in range(number(data[36:38])):
-            self.slots.append(Slot(data[at:], self.format))
+            self.slots.append(Slot(data[at:]))
             at += self.slots[-1].size
         self.slot_bytes = data[36:at]
         n = number(data[at : at + 4])
@@ -252,24 +240,21 @@ class Keyring:
     def slot(self, kind):
         return next(s for s in self.slots if s.type == kind)
 
-    def label(self, body):
-        return b"rotated-ring-" + body + str(self.format).encode() + b"\0"
-
     def open_auth(self, root):
-        aad = self.label(b"a") + self.before_auth
+        aad = b"rotated-ring-a2\0" + self.before_auth
         fields = tlv(unseal(derive(root, b"rtkeyrng"), self.auth[:24], aad, self.auth[24:]))
         self.check_macs(fields, 1)
         return fields
 
     def open_issuer(self, root):
-        aad = self.label(b"i") + self.store_id + self.slot_bytes
+        aad = b"rotated-ring-i2\0" + self.store_id + self.slot_bytes
         fields = tlv(unseal(derive(root, b"rtkeyrng"), self.issuer[4:28], aad, self.issuer[28:]))
         self.check_macs(fields, 3)
         return fields
 
     def check_macs(self, fields, tiers):
         keys = {v[:16]: v[16:] for tag, v in fields if tag == 8}
-        slots = {s.id: s for s in self.slots if s.form == 2 and s.tiers == tiers}
+        slots = {s.id: s for s in self.slots if s.tiers == tiers}
         if keys.keys() != slots.keys():
             raise ValueError("MAC keys of other slots")
         for slot_id, slot in slots.items():

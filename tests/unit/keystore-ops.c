@@ -358,8 +358,8 @@ static char *list_shape(struct keystore *ks)
 		struct keystore_slot slot;
 
 		keystore_slot_get(ks, i, &slot);
-		add_line(&l, "slot %s tiers %d old %d", keystore_slot_type_name(slot.type),
-			 slot.tiers, slot.is_old);
+		add_line(&l, "slot %s tiers %d", keystore_slot_type_name(slot.type),
+			 slot.tiers);
 	}
 	add_line(&l, "resealing %d", keystore_is_resealing(ks));
 	add_line(&l, "health %d", keystore_health(ks, NULL));

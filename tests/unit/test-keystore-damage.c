@@ -331,7 +331,7 @@ static void an_altered_meta_keeps_the_keystore_shut(void **state)
 	assert_false(keystore_is_open(ks, KEYSTORE_AUTH));
 }
 
-/* tests/vectors/store-v1 and -v2 were made by the code that first wrote these formats. */
+/* tests/vectors/store-v2 was made by the code that first wrote this format. */
 static void copy_store(const struct fixture *f, const char *name)
 {
 	const char *top = getenv("TOP_SRCDIR");
@@ -382,28 +382,6 @@ static void check_content(struct keystore *ks)
 	assert_string_equal(grave.reason, "revoked by hand");
 }
 
-static void the_store_of_version_1_still_opens(void **state)
-{
-	struct fixture *f = *state;
-	cleanup_keystore struct keystore *ks = NULL;
-	cleanup_secret struct secret *recovery = NULL;
-	struct keystore_verify totals;
-
-	copy_store(f, "store-v1");
-	recovery = read_text(f, "recovery");
-	ks = fixture_open(f);
-	fixture_unlock_auth(ks);
-	check_content(ks);
-	keystore_seal(ks, KEYSTORE_BOTH);
-	fixture_unlock_both(ks);
-	check_content(ks);
-	fixture_put(ks, "new", KEYSTORE_ISSUER, "still writable");
-	keystore_seal(ks, KEYSTORE_BOTH);
-	assert_int_equal(keystore_unlock_recovery(ks, recovery, NULL), 0);
-	assert_int_equal(keystore_verify(ks, &totals, NULL), 0);
-	assert_true(totals.records == 3 && totals.tombstones == 1);
-}
-
 static void the_store_of_version_2_opens_by_every_slot(void **state)
 {
 	struct fixture *f = *state;
@@ -425,7 +403,6 @@ static void the_store_of_version_2_opens_by_every_slot(void **state)
 		cleanup_keystore struct keystore *ks = fixture_open(f);
 
 		keystore_slot_get(ks, i, &slot);
-		assert_false(slot.is_old);
 		if (slot.type == KEYSTORE_SLOT_PASSPHRASE)
 			fixture_unlock_both(ks);
 		else if (slot.type == KEYSTORE_SLOT_KEY_FILE)
@@ -445,8 +422,8 @@ static void the_store_of_version_2_opens_by_every_slot(void **state)
 
 static const char helper_key[] = "fedcba9876543210fedcba9876543210";
 
-/* The types that format 1 has not; the shares go into a file beside the keyring. */
-static void add_slots_of_format_2(const struct fixture *f, struct keystore *ks)
+/* The shares go into a file beside the keyring. */
+static void add_other_slots(const struct fixture *f, struct keystore *ks)
 {
 	cleanup_secret struct secret *key = fixture_secret(helper_key);
 	const struct keystore_new_slot slots[] = {
@@ -494,7 +471,7 @@ static void write_fixture(const char *dir)
 	fixture_put(ks, "dkim", KEYSTORE_ISSUER, "private key");
 	fixture_put(ks, "gone", KEYSTORE_AUTH, "x");
 	fixture_remove(ks, "gone");
-	add_slots_of_format_2(f, ks);
+	add_other_slots(f, ks);
 	(void)snprintf(
 		script, sizeof(script),
 		"printf '%%s\\n' '%s' > recovery && rm -f store/lock.mdb keyring.prev && "
@@ -519,7 +496,6 @@ int main(void)
 		TEST(a_full_disk_is_told_with_what_to_do),
 		TEST(a_record_altered_or_taken_away_is_named),
 		TEST(an_altered_meta_keeps_the_keystore_shut),
-		TEST(the_store_of_version_1_still_opens),
 		TEST(the_store_of_version_2_opens_by_every_slot),
 	};
 

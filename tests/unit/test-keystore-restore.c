@@ -145,7 +145,6 @@ static void restore_brings_back_every_record_and_tombstone(void **state)
 	assert_int_equal(done.from.records, 302);
 	assert_int_equal(done.from.tombstones, 1);
 	assert_int_equal(done.slots, 3);
-	assert_int_equal(done.slots_lost, 0);
 	ks = fixture_open(&g);
 	fixture_unlock_both(ks);
 	assert_content(ks);
@@ -247,43 +246,6 @@ static void restored_keystore_can_be_backed_up_and_restored_again(void **state)
 	ks = fixture_open(&h);
 	fixture_unlock_both(ks);
 	assert_content(ks);
-}
-
-/* tests/vectors/store-v1 is of the first keyring format: AUTH alone can not convert it, so the
- * backup has slots that only their owners could wrap for new roots. */
-static void restore_says_which_slots_it_had_to_leave(void **state)
-{
-	struct fixture *f = *state;
-	struct fixture g = beside(f, "new");
-	cleanup_buf struct buf b = BUF_INIT;
-	cleanup_buf struct buf text = BUF_INIT;
-	cleanup_secret struct secret *recovery = NULL;
-	cleanup_keystore struct keystore *ks = NULL;
-	struct keystore_restored done;
-	struct report report = { 0 };
-	char command[2 * PATH_MAX];
-
-	(void)snprintf(command, sizeof(command),
-		       "cp -r '%s'/tests/vectors/store-v1/. . && chmod -R go= . && chmod 711 .",
-		       getenv("TOP_SRCDIR"));
-	fixture_shell(f, command);
-	ks = fixture_open(f);
-	fixture_unlock_auth(ks);
-	make(ks, &b);
-	keystore_close(steal_ptr(ks));
-	fixture_path(f, "recovery", command);
-	assert_int_equal(fs_read(AT_FDCWD, command, 4096, &text), 0);
-	while (text.len > 0 && text.data[text.len - 1] == '\n')
-		text.len--;
-	recovery = fixture_secret(buf_string(&text));
-
-	assert_int_equal(restore(&g, recovery, &b, &done), 0);
-	assert_int_equal(done.slots, 1);
-	assert_int_equal(done.slots_lost, 2);
-	ks = fixture_open(&g);
-	assert_int_equal(keystore_unlock_recovery(ks, recovery, &report), 0);
-	assert_true(keystore_is_open(ks, KEYSTORE_BOTH));
-	assert_int_equal(keystore_may_rekey(ks, &report), 0); /* it is of the new format now */
 }
 
 /* ---- what does not ---- */
@@ -461,7 +423,6 @@ int main(void)
 		TEST(restored_keystore_is_another_one),
 		TEST(restored_keystore_keeps_the_keys_that_logins_depend_on),
 		TEST(restored_keystore_can_be_backed_up_and_restored_again),
-		TEST(restore_says_which_slots_it_had_to_leave),
 		TEST(restore_of_a_cut_backup_leaves_nothing),
 		TEST(restore_of_an_altered_backup_leaves_nothing),
 		TEST(restore_onto_a_keystore_is_refused),

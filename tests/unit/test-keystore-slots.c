@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Slots of every type, new roots, and what becomes of a keyring of format 1. */
+/* Slots of every type, new roots, and keyrings of other formats. */
 #include "tests/unit/keystore-fixture.h"
 
 #include <fcntl.h>
@@ -40,7 +40,7 @@ static void check_healthy(struct keystore *ks)
 	assert_int_equal(keystore_verify(ks, &totals, NULL), 0);
 }
 
-/* One slot of each type that format 1 has not. */
+/* One slot of each type that a new keystore has not. */
 static void add_helpers(struct keystore *ks)
 {
 	cleanup_secret struct secret *key = fixture_secret(helper_key);
@@ -452,109 +452,6 @@ static void nothing_is_renewed_inside_a_transaction(void **state)
 
 /* ---- formats ---- */
 
-static void copy_v1(const struct fixture *f)
-{
-	const char *top = getenv("TOP_SRCDIR");
-	char script[PATH_MAX + 128];
-
-	(void)snprintf(
-		script, sizeof(script),
-		"cp -r '%s'/tests/vectors/store-v1/. . && "
-		"chmod -R u+w . && chmod 0700 store && chmod 0600 keyring anchor store/*",
-		top ? top : ".");
-	fixture_shell(f, script);
-}
-
-static size_t count_old(const struct keystore *ks)
-{
-	struct keystore_slot slot;
-	size_t n = 0;
-
-	for (size_t i = 0; i < keystore_slot_count(ks); i++) {
-		keystore_slot_get(ks, i, &slot);
-		n += slot.is_old;
-	}
-	return n;
-}
-
-static struct secret *v1_recovery(const struct fixture *f)
-{
-	cleanup_buf struct buf text = BUF_INIT;
-	char path[PATH_MAX];
-
-	fixture_path(f, "recovery", path);
-	assert_int_equal(fs_read(AT_FDCWD, path, 256, &text), 0);
-	return secret_new(text.data, text.len);
-}
-
-static void a_keyring_of_format_1_is_converted_slot_by_slot(void **state)
-{
-	struct fixture *f = *state;
-	cleanup_keystore struct keystore *ks = NULL;
-	cleanup_secret struct secret *recovery = NULL;
-
-	copy_v1(f);
-	recovery = v1_recovery(f);
-	fixture_shell(f, "cp keyring first");
-	ks = fixture_open(f);
-	assert_int_equal(count_old(ks), 3);
-	/* AUTH alone cannot write the file, and remembers; with ISSUER both slots follow */
-	fixture_unlock_auth(ks);
-	fixture_shell(f, "cmp first keyring");
-	fixture_unlock_both(ks);
-	assert_int_equal(count_old(ks), 1);
-	fixture_shell(f, "! cmp -s first keyring && test ! -e keyring.prev");
-	check_healthy(ks);
-	/* only the recovery slot is left, and that does not stand in the way */
-	assert_int_equal(keystore_may_rekey(ks, NULL), 0);
-	assert_int_equal(keystore_rekey(ks, NULL), 0);
-	keystore_close(steal_ptr(ks));
-	ks = fixture_open(f);
-	fixture_unlock_auth(ks);
-	check_healthy(ks);
-	keystore_close(steal_ptr(ks));
-	ks = fixture_open(f);
-	assert_int_equal(keystore_unlock_recovery(ks, recovery, NULL), 0);
-	assert_int_equal(count_old(ks), 0);
-	check_healthy(ks);
-	assert_int_equal(keystore_rekey(ks, NULL), 0);
-	keystore_close(steal_ptr(ks));
-	ks = fixture_open(f);
-	assert_int_equal(keystore_unlock_recovery(ks, recovery, NULL), 0);
-	fixture_unlock_both(ks);
-	check_healthy(ks);
-}
-
-static void the_roots_stay_until_every_slot_was_used_once(void **state)
-{
-	struct fixture *f = *state;
-	cleanup_keystore struct keystore *ks = NULL;
-	struct report report = { 0 };
-	uint8_t root[KEYRING_ROOT_LEN];
-	uint8_t id[KEYSTORE_SLOT_ID_LEN];
-	char hex[2 * sizeof(id) + 1];
-
-	copy_v1(f);
-	ks = fixture_open(f);
-	fixture_unlock_both(ks);
-	id_of(ks, KEYSTORE_SLOT_KEY_FILE, id);
-	(void)sodium_bin2hex(hex, sizeof(hex), id, sizeof(id));
-	assert_int_equal(keystore_rekey(ks, &report), -EUCLEAN);
-	assert_non_null(strstr(report.what, hex));
-	assert_non_null(strstr(report.hint, "unseal --key-file"));
-	/* a reseal goes on all the same, and says so */
-	memcpy(root, ks->auth->root, sizeof(root));
-	report = (struct report){ 0 };
-	assert_int_equal(keystore_reseal_begin(ks, &report), 1);
-	assert_non_null(strstr(report.what, hex));
-	assert_true(keystore_is_resealing(ks));
-	assert_memory_equal(root, ks->auth->root, sizeof(root));
-	/* without that slot nothing is in the way */
-	assert_int_equal(keystore_slot_remove(ks, id, &report), 0);
-	assert_memory_not_equal(root, ks->auth->root, sizeof(root));
-	check_healthy(ks);
-}
-
 static void what_a_newer_rotated_wrote_is_told_from_damage(void **state)
 {
 	struct fixture *f = *state;
@@ -573,6 +470,22 @@ static void what_a_newer_rotated_wrote_is_told_from_damage(void **state)
 	fixture_shell(f, "test -e keyring.prev");
 }
 
+static void a_keyring_of_format_1_is_refused_as_unreleased(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_keystore struct keystore *ks = fixture_new(f);
+	struct report report = { 0 };
+
+	keystore_close(steal_ptr(ks));
+	fixture_shell(f,
+		      "cp keyring keyring.prev && "
+		      "printf '\001' | dd of=keyring bs=1 seek=11 conv=notrunc 2>/dev/null");
+	assert_int_equal(keystore_open(f->dir, &f->env, &ks, &report), -ENOTSUP);
+	assert_non_null(strstr(report.what, "unreleased"));
+	assert_non_null(strstr(report.hint, "init"));
+	fixture_shell(f, "test -e keyring.prev");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -588,9 +501,8 @@ int main(void)
 		TEST(roots_may_change_twice_without_a_commit_between),
 		TEST(the_roots_change_in_the_middle_of_a_reseal),
 		TEST(nothing_is_renewed_inside_a_transaction),
-		TEST(a_keyring_of_format_1_is_converted_slot_by_slot),
-		TEST(the_roots_stay_until_every_slot_was_used_once),
 		TEST(what_a_newer_rotated_wrote_is_told_from_damage),
+		TEST(a_keyring_of_format_1_is_refused_as_unreleased),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
