@@ -84,9 +84,9 @@ def need_programs(*names):
             skip(f"{name} is not installed")
 
 
-def poll(what, question, patience=PATIENCE):
+def poll(what, question, patience=None):
     """Asks until the answer is true and returns it; Failure when patience ends."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + (patience or PATIENCE)
     while True:
         answer = question()
         if answer:
@@ -103,7 +103,7 @@ def free_port(kind=socket.SOCK_STREAM):
         return s.getsockname()[1]
 
 
-def wait_port(port, patience=PATIENCE):
+def wait_port(port, patience=None):
     def answers():
         with socket.socket() as s:
             s.settimeout(1)
@@ -286,11 +286,12 @@ class Root:
     def start_porter(self):
         return self.start("rotated-unlock")
 
-    def ctl(self, *args, stdin="", check=True, patience=PATIENCE):
+    def ctl(self, *args, stdin="", check=True, patience=None):
         """Runs rotatectl; returns the CompletedProcess, or Failure if it did not exit with 0."""
         done = subprocess.run(
             [build_path("rotatectl", self.build), "--root", self.path, *args],
-            input=stdin, capture_output=True, text=True, timeout=patience, check=False,
+            input=stdin, capture_output=True, text=True, timeout=patience or PATIENCE,
+            check=False,
         )
         if check and done.returncode != 0:
             raise Failure(
