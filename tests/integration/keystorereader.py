@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Reads a keystore by docs/keystore-format.md alone: nothing of our code takes part, only libsodium
+"""Reads a keystore and a backup by docs/keystore-format.md alone: nothing of our code takes part, only libsodium
 and LMDB by ctypes. If it reads, the document says enough."""
 
 import ctypes
@@ -274,7 +274,9 @@ class Store:
         with open(os.path.join(directory, "anchor"), "rb") as f:
             self.anchor_bytes = f.read()
         self.tables = tables(os.path.join(directory, "store"), ("cur", "hist", "meta"))
-        roots = self.ring.slot(1).roots(self.ring.store_id, PASSPHRASE.encode())
+        self.open(self.ring.slot(1).roots(self.ring.store_id, PASSPHRASE.encode()))
+
+    def open(self, roots):
         self.root_a, self.root_i = roots[:32], roots[32:]
         fields = self.ring.open_auth(self.root_a)
         self.auth = dict(f for f in fields if f[0] not in (1, 8))
@@ -332,3 +334,75 @@ class Store:
             macs = [blake(32, key, slot[:112]) for key in keys]
             if slot[:8] == b"RTANCHR1" and slot[112:144] in macs:
                 yield at, slot
+
+
+class Stream:
+    """crypto_secretstream_xchacha20poly1305, pulling."""
+
+    def __init__(self, key, header):
+        self.state = ctypes.create_string_buffer(sodium.crypto_secretstream_xchacha20poly1305_statebytes())
+        if sodium.crypto_secretstream_xchacha20poly1305_init_pull(self.state, header, key):
+            raise ValueError("not the header of a stream")
+
+    def pull(self, message, aad):
+        plain, tag = ctypes.create_string_buffer(len(message) - 17), ctypes.c_ubyte()
+        if sodium.crypto_secretstream_xchacha20poly1305_pull(
+            self.state, plain, None, byref(tag), message, c_ulonglong(len(message)), aad, c_ulonglong(len(aad))
+        ):
+            raise ValueError("a chunk was altered")
+        return plain.raw, tag.value
+
+
+class Backup(Store):
+    """What a recovery key opens of the backup DATA: the same as of a store, but for the anchor."""
+
+    def __init__(self, data, secret):
+        self.head, key, at = self.header(data, secret)
+        content = self.chunks(Stream(key, self.head[-56:-32]), data, at)
+        self.tables = {"cur": {}, "hist": {}, "meta": {}}
+        order, items, key_len = [], {}, {3: 32, 4: 40}
+        while content:
+            kind, end = content[0], 5 + number(content[1:5])
+            value, content = content[5:end], content[end:]
+            order.append((kind, value[: key_len.get(kind, 0)]))
+            if kind in key_len:
+                self.tables["cur" if kind == 3 else "hist"][value[: key_len[kind]]] = value[key_len[kind] :]
+            else:
+                items[kind] = value
+        if order != sorted(set(order)) or sorted(items) != [1, 2, 5]:
+            raise ValueError("items out of order, twice, or not there")
+        self.tables["meta"][b"META"], self.trailer = items[2], items[5]
+        self.ring = Keyring(items[1])
+        mine = next(s for s in self.ring.slots if s.type == 3 and s.pk == public_key(secret))
+        self.open(mine.roots(self.ring.store_id, secret))
+
+    @staticmethod
+    def header(data, secret):
+        """The header, the backup key and where the chunks begin."""
+        if data[:8] != b"RTBKUP01" or number(data[8:12]) != 1:
+            raise ValueError("not a backup of format 1")
+        n, pk = number(data[52:54]), public_key(secret)
+        at = 54 + 128 * n + 24 + 32
+        if not 1 <= n <= 16 or blake(32, None, data[: at - 32]) != data[at - 32 : at]:
+            raise ValueError("the header is damaged")
+        recipients = [data[i : i + 128] for i in range(54, 54 + 128 * n, 128)]
+        box = next((r[48:] for r in recipients if r[16:48] == pk), None)
+        if not box:
+            raise ValueError("not for this recovery key")
+        return data[:at], unbox(pk, secret, box), at
+
+    def chunks(self, stream, data, at):
+        content, tag, n = b"", 0, 0
+        while tag != 3:  # TAG_FINAL
+            n, frame = n + 1, data[at : at + 8]
+            length = number(frame[4:])
+            if number(frame[:4]) != n or not 17 <= length <= len(data) - at - 8:
+                raise ValueError("cut short, or out of order")
+            message, at = data[at + 8 : at + 8 + length], at + 8 + length
+            plain, tag = stream.pull(message, (self.head if n == 1 else b"") + frame)
+            if tag == 0 and len(plain) != 65536:
+                raise ValueError("a short chunk in the middle")
+            content += plain
+        if at != len(data):
+            raise ValueError("more after the end")
+        return content

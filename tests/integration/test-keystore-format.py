@@ -7,7 +7,7 @@ import shutil
 import tempfile
 
 from harness import SOURCE, Results
-from keystorereader import Keyring, Store, blake, number, recovery_secret, unbox
+from keystorereader import Backup, Keyring, Store, blake, number, recovery_secret, unbox
 
 results = Results()
 
@@ -165,8 +165,38 @@ def check(name):
         moved_records_stay_shut(s)
 
 
+def backups_open():
+    folder = os.path.join(SOURCE, "tests/vectors/backup")
+    with open(os.path.join(folder, "recovery"), encoding="ascii") as f:
+        secret = recovery_secret(f.read())
+    for name, counts in (("empty", (0, 0)), ("one-chunk", (2, 1)), ("three-chunks", (5, 1))):
+        with open(os.path.join(folder, f"{name}.backup"), "rb") as f:
+            data = f.read()
+        backup_is_whole(name, data, secret, counts)
+        for what, bad in (("cut", data[:-1]), ("longer", data + b"\0"), ("altered", data[:-1] + bytes([data[-1] ^ 1])),
+                          ("another time", data[:43] + bytes([data[43] ^ 1]) + data[44:])):
+            try:
+                Backup(bad, secret)
+            except ValueError:
+                results.check(True, f"{name}, {what}: it does not open")
+            else:
+                results.check(False, f"{name}, {what}: it does not open")
+
+
+def backup_is_whole(name, data, secret, counts):
+    b = Backup(data, secret)
+    m = b.meta()
+    results.equal(b.head[12:28], b.ring.store_id, f"{name}.backup: header and keyring are of one store")
+    results.equal((b.head[28:36], number(b.head[44:52])), (m[:8], b.ring.generation), "of one time as well")
+    results.equal((len(b.records(1)), len(b.records(2))), counts, "every record and tombstone in it opens")
+    results.equal(b.trailer, m[8:24] + b.set_hash(), "the trailer counts them, and has their sum")
+    results.equal(b.trailer, m[8:24] + m[56:120], "which is what META says")
+
+
 def main():
     check("store-v2")
+    with results.case("a backup opens with the recovery key as the document says"):
+        backups_open()
     results.exit()
 
 
