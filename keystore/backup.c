@@ -21,7 +21,6 @@ struct sealing {
 
 struct keystore_backup {
 	struct keystore *ks;
-	MDB_txn *txn;
 	struct sealing *sealing;
 	struct keystore_backup_info info;
 	struct backup_trailer sum; /* of what was read so far */
@@ -39,11 +38,10 @@ void keystore_backup_free(struct keystore_backup *b)
 {
 	if (!b)
 		return;
-	if (b->txn)
-		mdb_txn_abort(b->txn);
 	if (b->ks) {
+		mdb_txn_abort(b->ks->backup_txn); /* NULL is allowed */
+		b->ks->backup_txn = NULL;
 		b->ks->in_backup = false;
-		ignore_result(store_mend(b->ks, NULL)); /* what could not be while it read */
 	}
 	keys_free(b->sealing);
 	buf_release(&b->ring);
@@ -76,7 +74,7 @@ static int put_meta(struct keystore_backup *b)
 {
 	MDB_val key = db_val(SPAN_STRING("META"));
 	MDB_val value;
-	int r = db_error(mdb_get(b->txn, b->ks->meta_db, &key, &value));
+	int r = db_error(mdb_get(b->ks->backup_txn, b->ks->meta_db, &key, &value));
 
 	if (r == 0 && value.mv_size != META_LEN)
 		r = -EBADMSG;
@@ -124,7 +122,7 @@ static int put_records(struct keystore_backup *b)
 	MDB_val value;
 	MDB_val key;
 	int r = db_error(mdb_cursor_open(
-		b->txn, b->next == BACKUP_CUR ? b->ks->cur : b->ks->hist, &cursor));
+		b->ks->backup_txn, b->next == BACKUP_CUR ? b->ks->cur : b->ks->hist, &cursor));
 
 	if (r == 0)
 		r = seek(b, cursor, &key, &value);
@@ -215,6 +213,8 @@ static int make_chunk(struct keystore_backup *b)
 {
 	int r = b->ks->auth ? 0 : -ENOKEY;
 
+	if (!b->ks->backup_txn)
+		r = -ESTALE;
 	while (r == 0 && b->plain.len <= BACKUP_CHUNK_LEN && b->next != BACKUP_ITEM_TYPE_MAX_) {
 		r = put_next(b);
 		if (r == 0)
@@ -232,6 +232,14 @@ static int tell(const struct keystore_backup *b, int r, struct report *report)
 {
 	if (r == -ENOKEY)
 		return report_set(report, r, "the keystore was sealed");
+	if (r == -ESTALE) {
+		(void)report_set(report, r,
+				 "%s was opened anew after a disk failure: what the backup "
+				 "read is lost",
+				 b->ks->store_dir);
+		report_hint(report, "look for disk errors: journalctl -k; then make it again");
+		return r;
+	}
 	if (r != -EBADMSG)
 		return db_report(report, r, "cannot read", b->ks->store_dir);
 	(void)report_set(report, r, "%s is damaged: no backup can be made of it",
@@ -318,7 +326,7 @@ static int begin(struct keystore_backup *b)
 	buf_append(&b->ring, ks->ring_bytes.data, ks->ring_bytes.len);
 	r = buf_error(&b->ring);
 	if (r == 0)
-		r = db_error(mdb_txn_begin(ks->db, NULL, MDB_RDONLY, &b->txn));
+		r = db_error(mdb_txn_begin(ks->db, NULL, MDB_RDONLY, &ks->backup_txn));
 	return r < 0 ? r : put_header(b, &h);
 }
 

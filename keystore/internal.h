@@ -62,7 +62,8 @@ struct keystore {
 	bool walking;		 /* inside keystore_foreach(), which owns scratch */
 	struct store_copy *copy; /* compact.c: NULL unless one is being made */
 	bool in_txn;
-	bool in_backup; /* a reader holds old pages, and the environment open */
+	bool in_backup; /* a reader holds old pages */
+	MDB_txn *backup_txn; /* of that; NULL: lost as the environment was opened anew */
 	bool ring_is_ahead; /* a keyring that was refused has its name and is to give way */
 	bool is_hurt;	/* a commit failed, and the store could not be opened to write since */
 };

@@ -24,6 +24,8 @@ static int reopen(struct keystore *ks, unsigned flags)
 
 	store_view_break_all(ks);
 	store_drop_reader(ks);
+	mdb_txn_abort(ks->backup_txn); /* NULL is allowed; its owner is told when it reads on */
+	ks->backup_txn = NULL;
 	old = *ks; /* no key is in it, only where they are */
 	ks->db = NULL;
 	r = keystore_db_open_at(ks, ks->store_dir, flags, false);
@@ -72,10 +74,7 @@ static int look_again(struct keystore *ks, const struct meta *next)
 
 	if (!ks->auth)
 		return -ENOKEY;
-	if (ks->in_backup)
-		return -EBUSY; /* it still reads through the old environment */
 	r = reopen(ks, 0);
-
 	/* what LMDB wrote back over its failure has to be there before anything else is */
 	if (r == 0)
 		r = db_error(mdb_env_sync(ks->db, 1));
@@ -101,7 +100,7 @@ int store_settle(struct keystore *ks, const struct meta *next, int failure)
 	if (r == 1)
 		r = commit_again(ks) < 0 ? -EIO : 1;
 	ks->is_hurt = r < 0;
-	if (r < 0 && !ks->in_backup && is_given_up(ks))
+	if (r < 0 && is_given_up(ks))
 		ignore_result(reopen(ks, MDB_RDONLY | MDB_NOLOCK)); /* to go on reading */
 	return r == 1 ? 0 : failure;
 }

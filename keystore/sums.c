@@ -239,10 +239,11 @@ static int build(struct building *b)
 		r = db_error(mdb_dbi_open(txn, "sums", MDB_CREATE, &sums));
 	if (r == 0)
 		r = write_sums(b, txn, sums);
-	if (r == 0)
-		r = db_error(mdb_txn_commit(steal_ptr(txn)));
 	if (r < 0)
 		return r;
+	r = db_error(mdb_txn_commit(steal_ptr(txn)));
+	if (r < 0)
+		return store_settle(ks, NULL, r); /* the next unseal tries again */
 	ks->sums = sums;
 	ks->has_sums = true;
 	return 0;

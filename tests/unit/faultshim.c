@@ -620,12 +620,17 @@ EXPORT ssize_t pread64(int fd, void *data, size_t len, off64_t offset)
 
 /* ---- names ---- */
 
-static void remember(int fd, const char *path)
+/* A file of O_TMPFILE has only the name of its directory. */
+static void remember(int fd, const char *path, int flags)
 {
+	char name[PATH_MAX + sizeof("/(unnamed)")];
+
 	if (fd < 0 || fd >= DESCRIPTORS)
 		return;
+	(void)snprintf(name, sizeof(name), "%s%s", path,
+		       (flags & __O_TMPFILE) == __O_TMPFILE ? "/(unnamed)" : "");
 	free(shim.paths[fd]);
-	shim.paths[fd] = strdup(path);
+	shim.paths[fd] = strdup(name);
 }
 
 static int open_at(int dirfd, const char *path, int flags, mode_t mode)
@@ -647,7 +652,7 @@ static int open_at(int dirfd, const char *path, int flags, mode_t mode)
 	is_new = flags & O_CREAT && shim.record && faccessat(dirfd, path, F_OK, 0) < 0;
 	fd = real.openat(dirfd, path, flags, mode);
 	if (fd >= 0) {
-		remember(fd, c.path);
+		remember(fd, c.path, flags);
 		if (is_new)
 			tell_fd(FAULT_EVENT_MAKE, &c, fd, 0);
 		else if (flags & O_TRUNC)

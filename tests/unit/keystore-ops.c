@@ -6,9 +6,26 @@
 #include <sys/stat.h>
 
 #include "base/fs.h"
+#include "keystore/import.h"
 #include "keystore/internal.h"
+#include "keystore/restore.h"
 
-enum { SMALL = 24, HIDDEN = 8, BULK = 90, LARGE_LEN = 40 * 1024, LINES_MAX = 512 };
+enum {
+	SMALL = 24,
+	HIDDEN = 8,
+	BULK = 90,
+	LARGE_LEN = 40 * 1024,
+	LINES_MAX = 512,
+	BACKUP_LEN_MAX = 512 * 1024,
+	PIECE = 4096,
+};
+
+/* A backup of the common beginning, and what opens it. */
+static struct {
+	char recovery[128];
+	uint8_t data[BACKUP_LEN_MAX];
+	size_t len;
+} kept;
 
 __attribute__((visibility("default"))) int
 crypto_pwhash(unsigned char *const out, unsigned long long outlen, const char *const passwd,
@@ -136,6 +153,8 @@ static void must_open(struct world *w)
 
 void world_close(struct world *w)
 {
+	keystore_backup_free(w->backup);
+	w->backup = NULL;
 	keystore_close(w->ks);
 	w->ks = NULL;
 }
@@ -235,6 +254,8 @@ void world_begin(struct world *w)
 	cleanup_secret struct secret *recovery = NULL;
 
 	assert_int_equal(keystore_create(w->dir, &w->f->env, &keys, &recovery, NULL), 0);
+	(void)snprintf(kept.recovery, sizeof(kept.recovery), "%.*s", (int)secret_len(recovery),
+		       (const char *)secret_data(recovery));
 	must_open(w);
 	assert_int_equal(commit(w, fill_first, NULL), 0);
 	assert_int_equal(commit(w, fill_graves, NULL), 0);
@@ -508,6 +529,45 @@ static int prepare_prev(struct world *w, struct report *report)
 	return system(command) == 0 ? 0 : -EIO;
 }
 
+static int run_slot_add(struct world *w, struct report *report)
+{
+	cleanup_secret struct secret *key = fixture_secret("another key file of 32 bytes....");
+	const struct keystore_new_slot slot = {
+		.type = KEYSTORE_SLOT_KEY_FILE,
+		.key = key,
+	};
+	cleanup_secret struct secret *text = NULL;
+
+	uint8_t id[KEYSTORE_SLOT_ID_LEN];
+
+	return keystore_slot_add(w->ks, &slot, id, &text, report);
+}
+
+static int run_quorum_add(struct world *w, struct report *report)
+{
+	const struct keystore_new_slot slot = {
+		.type = KEYSTORE_SLOT_QUORUM,
+		.shares = 3,
+		.threshold = 2,
+	};
+	cleanup_secret struct secret *text = NULL;
+	uint8_t id[KEYSTORE_SLOT_ID_LEN];
+
+	return keystore_slot_add(w->ks, &slot, id, &text, report);
+}
+
+static int run_slot_remove(struct world *w, struct report *report)
+{
+	for (size_t i = 0; i < keystore_slot_count(w->ks); i++) {
+		struct keystore_slot slot;
+
+		keystore_slot_get(w->ks, i, &slot);
+		if (slot.type == KEYSTORE_SLOT_KEY_FILE)
+			return keystore_slot_remove(w->ks, slot.id, report);
+	}
+	return 0; /* an attempt that failed has done it all the same */
+}
+
 static int run_reseal_begin(struct world *w, struct report *report)
 {
 	return keystore_reseal_begin(w->ks, report);
@@ -516,6 +576,32 @@ static int run_reseal_begin(struct world *w, struct report *report)
 static int run_reseal_step(struct world *w, struct report *report)
 {
 	return keystore_reseal_step(w->ks, &w->pass, report);
+}
+
+static int run_reseal_end(struct world *w, struct report *report)
+{
+	int r;
+
+	do
+		r = keystore_reseal_step(w->ks, &w->pass, report);
+	while (r > 0);
+	return r;
+}
+
+/* All records are sealed anew; what is left is to destroy the old keys. */
+static int prepare_reseal_end(struct world *w, struct report *report)
+{
+	struct keystore_reseal pass = { 0 };
+	int r = keystore_reseal_begin(w->ks, report);
+
+	while (r >= 0 && pass.table <= RECORD_HIST)
+		r = keystore_reseal_step(w->ks, &pass, report);
+	return r < 0 ? r : 0;
+}
+
+static int run_rekey(struct world *w, struct report *report)
+{
+	return keystore_rekey(w->ks, report);
 }
 
 static int run_compact(struct world *w, struct report *report)
@@ -549,6 +635,126 @@ static int run_accept(struct world *w, struct report *report)
 	return keystore_accept(w->ks, report);
 }
 
+/* A store of before there was the table `sums`, which the next unseal makes. */
+static int prepare_no_sums(struct world *w, struct report *report)
+{
+	MDB_txn *txn;
+
+	(void)report;
+	assert_int_equal(mdb_txn_begin(w->ks->db, NULL, 0, &txn), 0);
+	assert_int_equal(mdb_drop(txn, w->ks->sums, 1), 0);
+	return mdb_txn_commit(txn) == 0 ? 0 : -EIO;
+}
+
+static int fill_import(struct keystore_import *imp)
+{
+	struct keystore_tombstone t = { .version = 3, .time = 5, .reason = "long gone" };
+	struct keystore_record rec;
+	char name[32];
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < BULK; i++) {
+		name_of(name, "bulk", i);
+		rec = fixture_record(name, i % 2 ? KEYSTORE_AUTH : KEYSTORE_ISSUER,
+				     "brought in");
+		r = i % 5 ? keystore_import_put(imp, &rec)
+			  : keystore_import_tombstone(imp, &rec.id, &t);
+	}
+	return r;
+}
+
+static int run_import(struct world *w, struct report *report)
+{
+	cleanup_import struct keystore_import *imp = NULL;
+	int r = keystore_import_begin(w->ks, KEYSTORE_IMPORT_NEW, &imp, report);
+
+	if (r == 0)
+		r = fill_import(imp);
+	return r < 0 ? r : keystore_import_finish(steal_ptr(imp), NULL, report);
+}
+
+/* The rest of the backup into KEPT. */
+static int take_backup(struct world *w, struct report *report)
+{
+	size_t len = 0;
+	int r;
+
+	do {
+		assert_true(kept.len + PIECE <= BACKUP_LEN_MAX);
+		r = keystore_backup_next(w->backup, kept.data + kept.len, PIECE, &len, report);
+		kept.len += len;
+	} while (r == 0 && len > 0);
+	keystore_backup_free(w->backup);
+	w->backup = NULL;
+	return r;
+}
+
+static int begin_backup(struct world *w, struct report *report)
+{
+	size_t len;
+	int r = keystore_backup_begin(w->ks, &w->backup, report);
+
+	kept.len = 0;
+	if (r == 0)
+		r = keystore_backup_next(w->backup, kept.data, PIECE, &len, report);
+	if (r == 0)
+		kept.len = len;
+	return r;
+}
+
+static void check_backup(void)
+{
+	cleanup_secret struct secret *recovery = fixture_secret(kept.recovery);
+	cleanup_backup_reader struct keystore_backup_reader *reader = NULL;
+
+	assert_int_equal(keystore_backup_read(recovery, &reader, NULL), 0);
+	assert_int_equal(keystore_backup_push(reader, kept.data, kept.len, NULL), 0);
+	assert_int_equal(keystore_backup_finish(reader, NULL, NULL), 0);
+}
+
+/* A change with a backup half way: that goes on, or says that it lost the store. */
+static int run_put_in_backup(struct world *w, struct report *report)
+{
+	int r = w->backup ? 0 : begin_backup(w, report);
+
+	if (r == 0)
+		r = run_put(w, report);
+	if (r < 0)
+		return r; /* the backup stays, and must be in nobody's way */
+	r = take_backup(w, NULL);
+	assert_true(r == 0 || r == -ESTALE);
+	if (r == 0)
+		check_backup();
+	return 0;
+}
+
+static int prepare_restore(struct world *w, struct report *report)
+{
+	int r;
+
+	world_begin(w);
+	r = begin_backup(w, report);
+	if (r == 0)
+		r = take_backup(w, report);
+	world_close(w);
+	remove_tree(w->dir);
+	return r;
+}
+
+static int run_restore(struct world *w, struct report *report)
+{
+	cleanup_secret struct secret *recovery = fixture_secret(kept.recovery);
+	cleanup_restore struct keystore_restore *restore = NULL;
+	struct keystore_restored restored;
+	int r = keystore_restore_begin(w->dir, &w->f->env, recovery, &restore, report);
+
+	for (size_t at = 0; r == 0 && at < kept.len; at += PIECE)
+		r = keystore_restore_push(restore, kept.data + at,
+					  kept.len - at < PIECE ? kept.len - at : PIECE,
+					  report);
+	return r < 0 ? r : keystore_restore_finish(restore, &restored, report);
+}
+
 static int run_create(struct world *w, struct report *report)
 {
 	cleanup_secret struct secret *passphrase = fixture_secret(fixture_passphrase);
@@ -566,9 +772,19 @@ const struct op ops[] = {
 	{ "the end of the audit log alone", NULL, run_audit, 0 },
 	{ "open", NULL, run_open, OP_OPENS },
 	{ "open with a keyring.prev", prepare_prev, run_open, OP_OPENS },
+	{ "slot add", NULL, run_slot_add, 0 },
+	{ "slot add, a quorum", NULL, run_quorum_add, 0 },
+	{ "slot remove", NULL, run_slot_remove, 0 },
+	{ "rekey", NULL, run_rekey, 0 },
+	{ "reseal begin", NULL, run_reseal_begin, 0 },
 	{ "reseal step", run_reseal_begin, run_reseal_step, OP_STEPS },
+	{ "reseal end", prepare_reseal_end, run_reseal_end, OP_STEPS },
 	{ "compact", NULL, run_compact, 0 },
 	{ "accept", prepare_rollback, run_accept, 0 },
+	{ "open without sums", prepare_no_sums, run_open, OP_OPENS },
+	{ "import", NULL, run_import, 0 },
+	{ "put during a backup", NULL, run_put_in_backup, 0 },
+	{ "restore", prepare_restore, run_restore, OP_MAKES },
 	{ "create", NULL, run_create, OP_MAKES },
 };
 

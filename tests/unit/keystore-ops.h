@@ -10,6 +10,7 @@
 #ifndef TESTS_UNIT_KEYSTORE_OPS_H
 #define TESTS_UNIT_KEYSTORE_OPS_H
 
+#include "keystore/backup.h"
 #include "tests/unit/keystore-fixture.h"
 
 /* One keystore and what belongs to it. */
@@ -18,7 +19,7 @@ struct world {
 	char dir[PATH_MAX];
 	struct keystore *ks; /* open with both tiers, or NULL */
 	struct keystore_reseal pass;
-	uint8_t slot[KEYSTORE_SLOT_ID_LEN]; /* one to be removed */
+	struct keystore_backup *backup; /* under way, or NULL */
 };
 
 typedef int world_fn(struct world *w, struct report *report);

@@ -266,7 +266,8 @@ static void step(struct disk *d, size_t number)
 	switch (ev->e.type) {
 	case FAULT_EVENT_DATA:
 	case FAULT_EVENT_SIZE:
-		if (!strstr(ev->path, "lock"))
+		/* what has no name is gone after a cut */
+		if (!strstr(ev->path, "lock") && !strstr(ev->path, "(unnamed)"))
 			note_write(d, number, &ev->e);
 		return;
 	case FAULT_EVENT_SYNC:
