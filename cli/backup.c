@@ -425,5 +425,18 @@ int cli_run_store_backup(struct cli *c)
 
 int cli_run_store_restore(struct cli *c)
 {
-	return upload(c, false);
+	bool is_accept = cli_has(c, CLI_OPTION_ACCEPT_ROLLBACK);
+	struct report report;
+
+	if (is_accept != (c->n_operands > 0))
+		return is_accept ? cli_accept_rollback(c) : upload(c, false);
+	if (is_accept)
+		(void)report_set(&report, -EINVAL,
+				 "--accept-rollback is about the keystore that is there, FILE "
+				 "makes one where there is none: not both");
+	else
+		(void)report_set(&report, -EINVAL, "store restore lacks FILE");
+	report_hint(&report, is_accept ? "rotatectl store restore --accept-rollback --dry-run"
+				       : "rotatectl store restore --help");
+	return cli_fail(c, CLI_USAGE, &report);
 }

@@ -132,6 +132,9 @@ int cli_answer(struct cli *c, const struct cli_reply *reply, cli_show_t *show);
 /* cli_request(), cli_ask() and cli_answer() in one, for a verb that needs nothing else. */
 int cli_ask_and_answer(struct cli *c, enum wire_verb verb, cli_show_t *show);
 
+/* store restore --accept-rollback, which is about no file. */
+int cli_accept_rollback(struct cli *c);
+
 /* Writes TEXT, which holds a secret, past the buffers of stdio. The caller wipes it. */
 must_check int cli_write_secret(struct cli *c, struct buf *text);
 

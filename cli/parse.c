@@ -242,6 +242,13 @@ static bool is_file(const char *s)
 	return *s && strlen(s) <= FILE_MAX;
 }
 
+static bool is_entry(const char *s)
+{
+	const char *id = strchr(s, '/');
+
+	return id ? text_is_domain(id + 1) || text_is_service_id(id + 1) : text_is_label(s);
+}
+
 static const struct operand {
 	const char *name;
 	bool (*is_valid)(const char *s);
@@ -260,6 +267,7 @@ static const struct operand {
 	{ "SLOT", is_slot, "a slot: the first digits of its id, or its kind" },
 	{ "HELD", text_is_label, "the name of what is held, from ldap status" },
 	{ "FILE", is_file, "the name of a file, or - for standard input or output" },
+	{ "ENTRY", is_entry, "an entry of store reconcile like password/billing" },
 	{ "SELECTOR", text_is_label, "a selector like r20261123" },
 };
 

@@ -108,6 +108,10 @@ must_check int state_meta_of(struct keystore *ks, MDB_txn *txn, struct meta *ret
 must_check int state_write_anchor(struct keystore *ks);
 /* The whole file, durably, with the newest slot alone; makes it if it is lost. */
 must_check int state_replace_anchor(struct keystore *ks);
+/* The transaction that the anchor knows; 0 when it knows none. */
+uint64_t state_anchor_txid(const struct keystore *ks);
+/* A new anchor for META as it is; the store is healthy from then on. */
+must_check int state_accept(struct keystore *ks);
 /* 0, or -ENOKEY, -ESTALE, with the report filled. */
 must_check int state_may_change(const struct keystore *ks, struct report *report);
 

@@ -259,6 +259,8 @@ must_check int keystore_accept(struct keystore *ks, struct report *report);
 
 /* The last committed transaction; 0 while sealed. */
 uint64_t keystore_txid(const struct keystore *ks);
+/* When that was, microseconds since 1970; 0 while sealed. */
+uint64_t keystore_time(const struct keystore *ks);
 /* Live records and tombstones; 0 while sealed. */
 uint64_t keystore_count(const struct keystore *ks);
 uint64_t keystore_tombstones(const struct keystore *ks);

@@ -310,22 +310,33 @@ int state_may_change(const struct keystore *ks, struct report *report)
 	}
 }
 
+uint64_t state_anchor_txid(const struct keystore *ks)
+{
+	struct anchor a;
+
+	return read_anchor(ks, &a) < 0 ? 0 : a.txid;
+}
+
+int state_accept(struct keystore *ks)
+{
+	int r = state_replace_anchor(ks);
+
+	if (r == 0)
+		ks->health = KEYSTORE_HEALTHY;
+	return r;
+}
+
 int keystore_accept(struct keystore *ks, struct report *report)
 {
-	enum keystore_health before = ks->health;
-	int r;
+	struct keystore_txn *txn = NULL;
+	int r = keystore_begin_accept(ks, &txn, report);
 
-	if (!ks->auth)
-		return report_set(report, -ENOKEY, "the keystore is sealed");
-	r = state_replace_anchor(ks);
-	if (r < 0)
-		return db_report(report, r, "cannot write the anchor in", ks->dir);
-	ks->health = KEYSTORE_HEALTHY;
-	/* binds META to the keyring as it is now */
-	r = txn_commit_empty(ks, report);
-	if (r < 0)
-		ks->health = before;
-	return r;
+	return r < 0 ? r : keystore_commit(txn, NULL, report);
+}
+
+uint64_t keystore_time(const struct keystore *ks)
+{
+	return ks->meta ? ks->meta->time : 0;
 }
 
 uint64_t keystore_txid(const struct keystore *ks)

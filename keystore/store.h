@@ -60,6 +60,12 @@ must_check int keystore_foreach(struct keystore *ks, const char *space, const ch
 must_check int keystore_begin(struct keystore *ks, struct keystore_txn **ret,
 			      struct report *report);
 
+/* The same for a store that is rolled back, or whose anchor is lost: its commit takes the store
+ * as it is for the truth from now on, after a person has decided so, and writes a new anchor.
+ * Its number is above every one that the anchor knows. */
+must_check int keystore_begin_accept(struct keystore *ks, struct keystore_txn **ret,
+				     struct report *report);
+
 /*
  * Seals REC into its tier, replacing what the id had. VERSION 0 stands for the next one; any
  * other must be above every earlier one: -EEXIST. RET_VERSION may be NULL. -EINVAL for an id,

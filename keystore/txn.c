@@ -5,48 +5,21 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "keystore/internal.h"
+#include "keystore/txn.h"
 
 /* The largest transaction, with all its pages copied. */
 #define MAP_AHEAD (UINT64_C(256) * 1024 * 1024)
-
-/* How one entry was before it was changed. The bytes are sealed ones. */
-struct undo {
-	enum record_table table;
-	uint8_t key[RECORD_KEY_MAX];
-	struct buf value; /* empty: it was not there */
-};
-
-struct undo_log {
-	struct undo *all;
-	size_t count;
-	size_t size;
-	bool is_kept; /* since the first mark */
-};
-
-struct keystore_txn {
-	struct keystore *ks;
-	MDB_txn *db;
-	struct meta next; /* holds the audit key, which is why all this is guarded memory */
-	unsigned changes;
-	uint64_t bytes;
-	int failed; /* a change that was left half done: there is no committing after it */
-	struct undo_log undo;
-};
 
 static int report_busy(struct report *report, const char *what)
 {
 	return report_set(report, -EBUSY, "%s is under way", what);
 }
 
-int keystore_begin(struct keystore *ks, struct keystore_txn **ret, struct report *report)
+static int begin(struct keystore *ks, struct keystore_txn **ret, struct report *report)
 {
 	struct keystore_txn *txn;
 	int r;
 
-	r = state_may_change(ks, report);
-	if (r < 0)
-		return r;
 	if (ks->in_txn)
 		return report_busy(report, "another transaction");
 	if (ks->walking)
@@ -75,15 +48,35 @@ int keystore_begin(struct keystore *ks, struct keystore_txn **ret, struct report
 	return 0;
 }
 
-static void drop_undo(struct undo_log *log, size_t keep)
+int keystore_begin(struct keystore *ks, struct keystore_txn **ret, struct report *report)
 {
-	while (log->count > keep)
-		buf_release(&log->all[--log->count].value);
+	int r = state_may_change(ks, report);
+
+	return r < 0 ? r : begin(ks, ret, report);
+}
+
+int keystore_begin_accept(struct keystore *ks, struct keystore_txn **ret, struct report *report)
+{
+	struct keystore_txn *txn;
+	uint64_t known;
+	int r;
+
+	if (!ks->auth)
+		return report_set(report, -ENOKEY, "the keystore is sealed");
+	r = begin(ks, &txn, report);
+	if (r < 0)
+		return r;
+	known = state_anchor_txid(ks);
+	if (txn->next.txid <= known)
+		txn->next.txid = known + 1;
+	txn->is_accepting = true;
+	*ret = txn;
+	return 0;
 }
 
 static void finish(struct keystore_txn *txn)
 {
-	drop_undo(&txn->undo, 0);
+	undo_drop(&txn->undo, 0);
 	free(txn->undo.all);
 	txn->ks->in_txn = false;
 	keys_free(txn);
@@ -132,28 +125,6 @@ static int last_removed(struct keystore_txn *txn, const uint8_t *hash, uint64_t 
 	return 0;
 }
 
-static struct record_place place_of(const struct keystore_txn *txn, enum record_table table,
-				    struct span key)
-{
-	return (struct record_place){ txn->ks->file.ring.store_id, table, key };
-}
-
-static uint64_t *count_of(struct keystore_txn *txn, enum record_table table)
-{
-	return table == RECORD_CUR ? &txn->next.count_cur : &txn->next.count_hist;
-}
-
-static MDB_dbi dbi_of(const struct keystore_txn *txn, enum record_table table)
-{
-	return table == RECORD_CUR ? txn->ks->cur : txn->ks->hist;
-}
-
-static int fail(struct keystore_txn *txn, int r)
-{
-	txn->failed = r;
-	return r;
-}
-
 /* Notes that PLACE holds OLD, or nothing (an empty span), before that changes. */
 static int note(struct keystore_txn *txn, const struct record_place *place, struct span old)
 {
@@ -191,11 +162,11 @@ static int drop(struct keystore_txn *txn, const struct record_place *place, stru
 		return r;
 	store_copy_touch(txn->ks, place);
 	set_hash_subtract(&txn->next.set, txn->ks->auth->set, place, old);
-	--*count_of(txn, place->table);
+	--*txn_count(txn, place->table);
 	r = sums_leave(txn->ks, txn->db, place, old);
 	if (r < 0)
 		return r;
-	return db_error(mdb_del(txn->db, dbi_of(txn, place->table), &key, NULL));
+	return db_error(mdb_del(txn->db, txn_dbi(txn, place->table), &key, NULL));
 }
 
 /* Puts a SEALED value with the header H at PLACE, and into the set hash. */
@@ -204,7 +175,7 @@ static int enter(struct keystore_txn *txn, const struct record_place *place,
 {
 	MDB_val key = db_val(place->key);
 	MDB_val data = db_val(sealed);
-	int r = db_error(mdb_put(txn->db, dbi_of(txn, place->table), &key, &data, flags));
+	int r = db_error(mdb_put(txn->db, txn_dbi(txn, place->table), &key, &data, flags));
 
 	if (r == 0)
 		r = sums_enter(txn->ks, txn->db, place, sealed);
@@ -239,7 +210,7 @@ static int add(struct keystore_txn *txn, const struct record_place *place,
 		r = enter(txn, place, h, SPAN_OF(value.data, value.len), MDB_NOOVERWRITE);
 	if (r < 0)
 		return r;
-	++*count_of(txn, place->table);
+	++*txn_count(txn, place->table);
 	return note(txn, place, (struct span){ NULL, 0 });
 }
 
@@ -268,7 +239,7 @@ int keystore_put(struct keystore_txn *txn, const struct keystore_record *rec,
 		.body = { rec->body, rec->body_len },
 	};
 	uint8_t hash[SEAL_HASH_LEN];
-	const struct record_place place = place_of(txn, RECORD_CUR, SPAN(hash));
+	const struct record_place place = txn_place(txn, RECORD_CUR, SPAN(hash));
 	struct record_header h = { .flags = rec->tier == KEYSTORE_ISSUER ? RECORD_ISSUER : 0 };
 	struct record_header old = { 0 };
 	struct span old_value;
@@ -294,7 +265,7 @@ int keystore_put(struct keystore_txn *txn, const struct keystore_record *rec,
 	if (r == 0)
 		r = add(txn, &place, &h, &content);
 	if (r < 0)
-		return fail(txn, r);
+		return txn_fail(txn, r);
 	txn->changes++;
 	if (ret_version)
 		*ret_version = h.version;
@@ -305,7 +276,7 @@ int keystore_put(struct keystore_txn *txn, const struct keystore_record *rec,
 static int drop_old_tombstone(struct keystore_txn *txn, const uint8_t *hash)
 {
 	uint8_t key[RECORD_KEY_MAX];
-	const struct record_place place = place_of(txn, RECORD_HIST, SPAN(key));
+	const struct record_place place = txn_place(txn, RECORD_HIST, SPAN(key));
 	struct record_header h;
 	struct span value;
 	int r;
@@ -323,7 +294,7 @@ static int bury(struct keystore_txn *txn, const struct record_place *live,
 		struct span old_value, uint64_t version, const struct record_content *content)
 {
 	uint8_t key[RECORD_KEY_MAX];
-	const struct record_place place = place_of(txn, RECORD_HIST, SPAN(key));
+	const struct record_place place = txn_place(txn, RECORD_HIST, SPAN(key));
 	struct record_header h = { .flags = RECORD_TOMBSTONE, .version = version };
 	int r;
 
@@ -345,7 +316,7 @@ int keystore_remove(struct keystore_txn *txn, const struct keystore_id *id, cons
 		.reason = { (const uint8_t *)reason, strnlen(reason, KEYSTORE_REASON_MAX) },
 	};
 	uint8_t hash[SEAL_HASH_LEN];
-	const struct record_place live = place_of(txn, RECORD_CUR, SPAN(hash));
+	const struct record_place live = txn_place(txn, RECORD_CUR, SPAN(hash));
 	struct record_header old;
 	struct span old_value;
 	int r;
@@ -366,7 +337,7 @@ int keystore_remove(struct keystore_txn *txn, const struct keystore_id *id, cons
 		return r;
 	r = bury(txn, &live, old_value, old.version + 1, &content);
 	if (r < 0)
-		return fail(txn, r);
+		return txn_fail(txn, r);
 	txn->changes++;
 	return 0;
 }
@@ -393,14 +364,14 @@ int txn_reseal(struct keystore_txn *txn, enum record_table table, struct span at
 {
 	cleanup_buf struct buf value = BUF_INIT;
 	const struct record_output out = { txn->ks->scratch, &value };
-	const struct record_place place = place_of(txn, table, at);
+	const struct record_place place = txn_place(txn, table, at);
 	struct record_rekey keys;
 	struct record_header h;
 	MDB_val key = db_val(at);
 	MDB_val old;
 	int r;
 
-	r = db_error(mdb_get(txn->db, dbi_of(txn, table), &key, &old));
+	r = db_error(mdb_get(txn->db, txn_dbi(txn, table), &key, &old));
 	if (r == 0)
 		r = record_header_decode(db_span(&old), &h);
 	if (r == 0)
@@ -419,7 +390,7 @@ int txn_reseal(struct keystore_txn *txn, enum record_table table, struct span at
 	if (r == 0)
 		r = enter(txn, &place, &h, SPAN_OF(value.data, value.len), 0);
 	if (r < 0)
-		return fail(txn, r);
+		return txn_fail(txn, r);
 	txn->changes++;
 	return 0;
 }
@@ -443,91 +414,24 @@ static int is_behind_all(struct keystore_txn *txn, MDB_dbi dbi, struct span key)
 int txn_enter(struct keystore_txn *txn, enum record_table table, struct span key,
 	      struct span value)
 {
-	const struct record_place place = place_of(txn, table, key);
+	const struct record_place place = txn_place(txn, table, key);
 	struct record_header h;
 	int behind;
 	int r = record_header_decode(value, &h);
 
 	if (r < 0)
 		return r;
-	behind = is_behind_all(txn, dbi_of(txn, table), key);
+	behind = is_behind_all(txn, txn_dbi(txn, table), key);
 	if (behind < 0)
 		return behind;
 	r = enter(txn, &place, &h, value, behind ? MDB_APPEND : MDB_NOOVERWRITE);
 	if (r == -EEXIST)
 		return r;
 	if (r == 0) {
-		++*count_of(txn, table);
+		++*txn_count(txn, table);
 		r = note(txn, &place, (struct span){ NULL, 0 });
 	}
-	return r < 0 ? fail(txn, r) : 0;
-}
-
-/* ---- taking back ---- */
-
-struct keystore_mark keystore_mark(struct keystore_txn *txn)
-{
-	txn->undo.is_kept = true;
-	return (struct keystore_mark){ txn->undo.count, txn->changes, txn->failed };
-}
-
-unsigned keystore_txn_room(const struct keystore_txn *txn)
-{
-	return KEYSTORE_TXN_MAX - txn->changes;
-}
-
-/* Takes out what is at PLACE now, if anything. */
-static int undo_present(struct keystore_txn *txn, const struct record_place *place)
-{
-	MDB_dbi dbi = dbi_of(txn, place->table);
-	MDB_val key = db_val(place->key);
-	MDB_val value;
-	int r = db_error(mdb_get(txn->db, dbi, &key, &value));
-
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return r;
-	set_hash_subtract(&txn->next.set, txn->ks->auth->set, place, db_span(&value));
-	--*count_of(txn, place->table);
-	r = sums_leave(txn->ks, txn->db, place, db_span(&value));
-	return r < 0 ? r : db_error(mdb_del(txn->db, dbi, &key, NULL));
-}
-
-static int undo_one(struct keystore_txn *txn, const struct undo *u)
-{
-	size_t len = u->table == RECORD_CUR ? SEAL_HASH_LEN : RECORD_KEY_MAX;
-	const struct record_place place = place_of(txn, u->table, SPAN_OF(u->key, len));
-	const struct span was = { u->value.data, u->value.len };
-	MDB_val key = db_val(place.key);
-	MDB_val value = db_val(was);
-	int r = undo_present(txn, &place);
-
-	if (r < 0 || was.len == 0)
-		return r;
-	r = db_error(mdb_put(txn->db, dbi_of(txn, u->table), &key, &value, 0));
-	if (r == 0)
-		r = sums_enter(txn->ks, txn->db, &place, was);
-	if (r < 0)
-		return r;
-	set_hash_add(&txn->next.set, txn->ks->auth->set, &place, was);
-	++*count_of(txn, u->table);
-	return 0;
-}
-
-int keystore_undo(struct keystore_txn *txn, const struct keystore_mark *mark)
-{
-	int r;
-
-	while (txn->undo.count > mark->undo) {
-		r = undo_one(txn, &txn->undo.all[txn->undo.count - 1]);
-		if (r < 0)
-			return fail(txn, r);
-		drop_undo(&txn->undo, txn->undo.count - 1);
-	}
-	txn->changes = mark->changes;
-	txn->failed = mark->failed;
-	return 0;
+	return r < 0 ? txn_fail(txn, r) : 0;
 }
 
 static int put_meta(struct keystore_txn *txn)
@@ -551,7 +455,7 @@ static int check_commit(struct keystore_txn *txn, struct report *report)
 
 	if (txn->failed)
 		return db_report(report, txn->failed, "cannot change", ks->store_dir);
-	r = state_may_change(ks, report);
+	r = txn->is_accepting ? 0 : state_may_change(ks, report);
 	if (r < 0)
 		return r;
 	r = store_check_room(ks, txn->db, &(struct store_load){ txn->changes, txn->bytes },
@@ -563,6 +467,7 @@ static int check_commit(struct keystore_txn *txn, struct report *report)
 
 int keystore_commit(struct keystore_txn *txn, uint64_t *ret_txid, struct report *report)
 {
+	bool is_accepting = txn->is_accepting;
 	struct keystore *ks = txn->ks;
 	int r;
 
@@ -579,6 +484,11 @@ int keystore_commit(struct keystore_txn *txn, uint64_t *ret_txid, struct report 
 	finish(txn);
 	if (r < 0)
 		return db_report(report, r, "cannot change", ks->store_dir);
+	if (is_accepting) {
+		r = state_accept(ks);
+		if (r < 0)
+			return db_report(report, r, "cannot write the anchor in", ks->dir);
+	}
 	/* what is committed stays so: see state_write_anchor() */
 	ignore_result(state_write_anchor(ks));
 	if (ret_txid)

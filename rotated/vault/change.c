@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "rotated/vault/group.h"
 #include "rotated/vault/items.h"
+#include "rotated/vault/reconcile.h"
 #include "rotated/vault/schedule.h"
 #include "rotated/vault/store.h"
 
@@ -178,7 +179,7 @@ int change_fill(const struct manager *m, struct keystore_txn *txn, struct change
 		r = remove_secret(txn, c, &c->erased[i]);
 	if (r == 0 && c->item->driver->seal)
 		r = c->item->driver->seal(m, c, txn);
-	return r;
+	return r == 0 ? reconcile_renewed(m, txn, &c->item->engine, &c->next) : r;
 }
 
 int change_index(struct manager *m, const struct change *c, const struct engine_item *was)
@@ -203,7 +204,7 @@ static void raise_store_alarm(struct manager *m, const struct report *report)
 
 int change_commit(struct manager *m, struct change *c, struct report *report)
 {
-	int r = store_require(m, KEYSTORE_AUTH, report);
+	int r = store_require_change(m, KEYSTORE_AUTH, report);
 
 	if (r == 0)
 		r = group_join(m, c, report);

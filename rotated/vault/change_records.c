@@ -52,7 +52,7 @@ int change_records(struct manager *m, const struct change_records *c, struct rep
 				     .outcome = "intent",
 				     .request = request };
 	uint64_t txid;
-	int r = store_require(m, KEYSTORE_AUTH, report);
+	int r = store_require_change(m, KEYSTORE_AUTH, report);
 
 	if (r < 0)
 		return r;

@@ -79,6 +79,8 @@ HANDLER(verb_store_init);
 HANDLER(verb_store_unseal);
 HANDLER(verb_store_seal);
 HANDLER(verb_store_verify);
+HANDLER(verb_store_accept);
+HANDLER(verb_store_reconcile);
 HANDLER(verb_store_slots);
 HANDLER(verb_store_slot_add);
 HANDLER(verb_store_slot_remove);

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "rotated/vault/items.h"
+#include "rotated/vault/reconcile.h"
 #include "rotated/vault/schedule.h"
 #include "rotated/vault/store.h"
 
@@ -361,6 +362,8 @@ int group_flush(struct manager *m, struct report *report)
 	r = update_index(m, txid, report);
 	for (unsigned i = 0; i < count; i++)
 		conclude(m, &g->members[i], r < 0 ? "index-failed" : "ok", txid);
+	for (unsigned i = 0; i < count; i++)
+		reconcile_was_renewed(m, &g->members[i].change.item->engine);
 	memcpy(members, g->members, count * sizeof(*members));
 	forget(g);
 	was_gathering = group_gather(m, false);

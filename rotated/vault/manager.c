@@ -88,7 +88,8 @@ void manager_reload(struct manager *m)
 		ldap_reload(m->ldap);
 		config_summary(fresh, summary);
 		log_notice("the configuration was taken over: %s", summary);
-		if (facts_refresh(m, &report) < 0)
+		if (store_require_change(m, KEYSTORE_AUTH, NULL) == 0 &&
+		    facts_refresh(m, &report) < 0)
 			alarm_raise(m, ALARM_INDEX, &report);
 		schedule_settle_all(m);
 	}

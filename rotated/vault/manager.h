@@ -24,6 +24,7 @@ struct group;
 struct keygen;
 struct ldap;
 struct peer;
+struct reconcile_entry;
 struct reseal;
 struct shares;
 struct unlock;
@@ -58,6 +59,13 @@ enum vault_alarm {
 	ALARM_MAX_
 };
 
+/* What a person has to look at after the keystore was put back; reconcile.h has the entries. */
+struct reconcile_list {
+	size_t count;
+	struct reconcile_entry *all; /* by name */
+	size_t more;		     /* that did not fit */
+};
+
 struct manager {
 	sd_event *event;
 	struct clock clock;
@@ -83,6 +91,7 @@ struct manager {
 	struct ldap *ldap;
 	struct shares *shares; /* of a quorum, on their way; NULL for none */
 	struct reseal *reseal; /* NULL: none is under way, or it waits for ISSUER */
+	struct reconcile_list reconcile; /* while AUTH is open */
 	struct verify *verify; /* NULL: no check is under way */
 	struct transfer *transfer; /* a backup or restore under way; NULL: none */
 	sd_event_source *wake;

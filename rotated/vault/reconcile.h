@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What has to be looked at after the keystore was put back to an earlier state: for each
- * service, domain and provider what was made or changed since, what of it does not work now,
- * and which command repairs it. The list is kept in the keystore, in records of its own, until
- * each entry is ticked off: by hand, or when the item gets a new active version.
+ * service, domain and provider what was done since, and which command repairs it. The list is
+ * kept in the keystore, in records of its own, until each entry is ticked off: by hand, or when
+ * the item gets a new active version.
  *
  * What was done since is read from the audit log, whose lines after the keystore's own end are
  * proven by the key that the keystore has of the next line. Where the log is not newer than the
  * keystore, nobody knows, and the list says so.
+ *
+ * What needs nobody is done at once: version numbers and selectors that were given since are
+ * not given again, and what was revoked or disabled since is so again.
  */
 #ifndef ROTATED_VAULT_RECONCILE_H
 #define ROTATED_VAULT_RECONCILE_H
@@ -15,39 +18,79 @@
 #include "base/json.h"
 #include "rotated/vault/manager.h"
 
-/* How far version numbers jump where the log does not tell which were given. */
+/* How far numbers jump where the log does not tell which were given. */
 enum { RECONCILE_JUMP = 100 };
 
-struct reconcile;
+struct reconcile_plan;
 
-/* What was done after END, as the log in the vault's audit directory has it. -ENOMEM. RET is
- * owned. Works with any health of the keystore, with AUTH open and the items loaded. */
-must_check int reconcile_read(struct manager *m, const struct keystore_audit *end,
-			      struct reconcile **ret, struct report *report);
-void reconcile_free(struct reconcile *r); /* NULL is allowed */
+/* What the log says was done since the keystore's last transaction. AUTH must be open. */
+must_check int reconcile_plan_new(struct manager *m, struct reconcile_plan **ret,
+				  struct report *report);
+void reconcile_plan_free(struct reconcile_plan *p); /* NULL is allowed */
+/* False: the log is not newer than the keystore, so what was done since is not known. */
+bool reconcile_plan_is_known(const struct reconcile_plan *p);
 
-/* True when the log tells of anything after END, or ends before it. */
-bool reconcile_log_is_newer(const struct reconcile *r);
+/* Takes a rolled-back keystore as it is for the truth, with the list of P in the same
+ * transaction; then does what needs nobody. */
+must_check int reconcile_accept(struct manager *m, const struct reconcile_plan *p,
+				struct report *report);
+/* The same for a healthy keystore that was restored from a backup. */
+must_check int reconcile_restored(struct manager *m, const struct reconcile_plan *p,
+				  struct report *report);
 
-/*
- * Puts into TXN: every item with numbers and selectors that were not given before, its versions
- * revoked that the log says were, and the list. SINCE and UNTIL (wall clock; UNTIL 0 for not
- * known): between when nobody knows what was done if the log does not tell.
- */
-must_check int reconcile_apply(struct manager *m, const struct reconcile *r,
-			       struct keystore_txn *txn, uint64_t since, uint64_t until);
-
-/* The list that reconcile_apply() would store: member "reconcile" of J. */
-void reconcile_preview(const struct manager *m, const struct reconcile *r, struct json *j);
+/* Members "known" and "reconcile" of J: what is in P, or what is stored. */
+void reconcile_write_plan(const struct reconcile_plan *p, struct json *j);
+void reconcile_write(const struct manager *m, struct json *j);
 
 /* ---- the stored list ---- */
 
-/* After unsealing: how many entries there are. */
+/* After unsealing: reads it, and does what was left undone. */
 must_check int reconcile_load(struct manager *m, struct report *report);
-uint64_t reconcile_count(const struct manager *m);
+void reconcile_forget_all(struct manager *m);
+size_t reconcile_count(const struct manager *m);
 
-/* In the transaction that makes a new version of ITEM active: its entry goes with it. */
-must_check int reconcile_item_renewed(struct manager *m, struct keystore_txn *txn,
-				      const struct engine_item *item);
+/* In the transaction of a change of ITEM from WAS to NEXT: its entry goes when a new version is
+ * active. */
+must_check int reconcile_renewed(const struct manager *m, struct keystore_txn *txn,
+				 const struct engine_item *was, const struct engine_item *next);
+/* And after it. */
+void reconcile_was_renewed(struct manager *m, const struct engine_item *item);
+
+/* A person has done what entry NAME says. -ENOENT. */
+must_check int reconcile_tick(struct manager *m, const char *name, const char *actor,
+			      struct report *report);
+
+/* ---- for reconcile.c and reconcile_log.c ---- */
+
+enum { RECONCILE_REVOKED_MAX = 64, RECONCILE_NAME_SIZE = 300 };
+
+/* One entry: of an item, or of what is no item ("ca", "store"). */
+struct reconcile_entry {
+	char name[RECONCILE_NAME_SIZE]; /* "password/billing" */
+	char what[REPORT_TEXT_MAX];
+	char hint[REPORT_TEXT_MAX];
+	uint32_t floor;	 /* the highest version known to have been given; 0 */
+	bool is_new;	 /* something was made since */
+	bool is_pending; /* what needs nobody is not done yet */
+	bool is_disabled;
+	bool is_all_revoked;
+	uint32_t revoked_count;
+	uint32_t revoked[RECONCILE_REVOKED_MAX];
+};
+
+struct reconcile_plan {
+	struct reconcile_list list;
+	bool is_known;
+	uint64_t since; /* of the keystore's last transaction */
+};
+
+/* NULL when there is none. */
+struct reconcile_entry *reconcile_find(const struct reconcile_list *l, const char *name);
+/* The entry NAME, made if there is room; NULL otherwise. */
+struct reconcile_entry *reconcile_entry_get(struct reconcile_list *l, const char *name);
+
+/* reconcile_log.c: fills PLAN's list from what follows END in the log. TXID: the keystore's. */
+must_check int reconcile_read_log(struct manager *m, const struct keystore_audit *end,
+				  uint64_t txid, struct reconcile_plan *plan);
 
 #endif

@@ -102,6 +102,11 @@ static void settle(struct manager *m, struct item *item)
 {
 	if (is_put_off(m, item))
 		return;
+	/* nothing is begun that could not be stored */
+	if (keystore_health(m->keystore, NULL) != KEYSTORE_HEALTHY) {
+		sleep_for(m, item, USEC_NEVER);
+		return;
+	}
 	for (unsigned i = 0; i < MOVES_MAX; i++)
 		if (move(m, item) == 0 || group_settles(m, item))
 			return;

@@ -16,6 +16,7 @@
 #include "rotated/vault/keygen.h"
 #include "rotated/vault/ldap.h"
 #include "rotated/vault/reseal.h"
+#include "rotated/vault/reconcile.h"
 #include "rotated/vault/schedule.h"
 #include "rotated/vault/shares.h"
 #include "rotated/vault/unlock.h"
@@ -62,6 +63,16 @@ const char *store_open_tiers(const struct manager *m)
 					       : "both tiers are sealed";
 }
 
+int store_require_change(const struct manager *m, enum keystore_tier tier,
+			 struct report *report)
+{
+	int r = store_require(m, tier, report);
+
+	if (r == 0 && keystore_health(m->keystore, report) != KEYSTORE_HEALTHY)
+		r = -ESTALE;
+	return r;
+}
+
 int store_open(struct manager *m, struct report *report)
 {
 	const struct keystore_env env = { .clock = m->clock };
@@ -106,6 +117,16 @@ static gid_t door_group(const struct manager *m)
 	return pw->pw_gid;
 }
 
+/* An index that knows more than a keystore that was rolled back: it keeps who was revoked since
+ * revoked, and logins made since working. */
+static bool is_ahead(struct manager *m)
+{
+	uint64_t txid;
+
+	return keystore_health(m->keystore, NULL) != KEYSTORE_HEALTHY &&
+	       index_writer_txid(m->index, &txid) == 0 && txid > keystore_txid(m->keystore);
+}
+
 static int open_index(struct manager *m, struct report *report)
 {
 	struct index_options options = {
@@ -120,6 +141,11 @@ static int open_index(struct manager *m, struct report *report)
 	r = index_writer_open(dir, &options, &m->index, report);
 	if (r < 0)
 		return r;
+	if (is_ahead(m)) {
+		log_notice(
+			"the verifier index is newer than the keystore: it is left as it is");
+		return 0;
+	}
 	/* also when it fits the store: the configuration may have changed while we were away */
 	return store_rebuild_index(m, report);
 }
@@ -141,6 +167,7 @@ static int open_audit(struct manager *m, struct report *report)
 
 static void close_all(struct manager *m)
 {
+	reconcile_forget_all(m);
 	items_free(m);
 	ldap_close(m->ldap);
 	facts_free(steal_ptr(m->facts));
@@ -168,6 +195,15 @@ static void doubt_jobs(struct manager *m)
 		m->items[i]->is_unsure = m->items[i]->engine.job.type != ENGINE_ACTION_NONE;
 }
 
+/* Its failure keeps nobody from anything: it is tried again at the next unseal. */
+static void load_reconcile(struct manager *m)
+{
+	struct report report = { 0 };
+
+	if (m->reconcile.count == 0 && reconcile_load(m, &report) < 0)
+		log_report(LOG_LEVEL_ERROR, &report);
+}
+
 int store_unsealed(struct manager *m, struct report *report)
 {
 	int r;
@@ -188,6 +224,7 @@ int store_unsealed(struct manager *m, struct report *report)
 	alarm_clear(m, ALARM_UNSEAL);
 	alarm_clear(m, ALARM_INDEX);
 	manager_notify(m);
+	load_reconcile(m);
 	ldap_wake(m->ldap); /* the tier that has its password may have come */
 	schedule_settle_all(m);
 	reseal_resume(m);

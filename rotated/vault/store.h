@@ -29,6 +29,10 @@ must_check int store_require(const struct manager *m, enum keystore_tier tier,
 /* "both tiers are open" and the like. */
 const char *store_open_tiers(const struct manager *m);
 
+/* The same for a change: -ESTALE as well while the keystore is rolled back. */
+must_check int store_require_change(const struct manager *m, enum keystore_tier tier,
+				    struct report *report);
+
 bool store_is_open(const struct manager *m, enum keystore_tier tier);
 
 #endif

@@ -12,6 +12,7 @@
 #include "rotated/vault/driver.h"
 #include "rotated/vault/items.h"
 #include "rotated/vault/ldap.h"
+#include "rotated/vault/reconcile.h"
 #include "rotated/vault/reseal.h"
 #include "rotated/vault/shares.h"
 #include "rotated/vault/store.h"
@@ -174,6 +175,18 @@ static void write_sealed_alarms(struct json *j, const struct manager *m)
 			    "rotatectl unseal");
 }
 
+static void write_reconcile_alarm(struct json *j, const struct manager *m)
+{
+	char what[REPORT_TEXT_MAX];
+
+	if (reconcile_count(m) == 0)
+		return;
+	(void)snprintf(what, sizeof(what),
+		       "the keystore was put back to an earlier state: %zu things to look at",
+		       reconcile_count(m)); /* it fits */
+	write_alarm(j, what, "rotatectl store reconcile");
+}
+
 static void write_peer_alarms(struct json *j, const struct manager *m)
 {
 	struct worker_state worker;
@@ -247,6 +260,7 @@ static void write_alarms(struct json *j, const struct manager *m)
 		write_report(j, &m->alarms[i]);
 	if (m->audit && audit_alarm(m->audit))
 		write_alarm(j, audit_alarm(m->audit), "rotatectl audit verify");
+	write_reconcile_alarm(j, m);
 	write_sealed_alarms(j, m);
 	write_peer_alarms(j, m);
 	ldap_alarms(m->ldap, write_ldap_alarm, j);

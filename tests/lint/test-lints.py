@@ -83,6 +83,15 @@ def banned():
     case(check, {"tests/unit/a.c": 'system("x");\n'}, None, "check-banned leaves the tests alone")
 
 
+def runbook():
+    check = "check-runbook"
+    table = 'PROBLEM(META, "meta", "do")\n'
+    case(check, {"keystore/problems.def": table, "docs/runbook-damage.md": "### meta\n"}, None,
+         "check-runbook accepts a page that says it all")
+    case(check, {"keystore/problems.def": table, "docs/runbook-damage.md": "\n"}, "nothing is said of meta",
+         "check-runbook finds a problem that nothing is said of")
+
+
 def spdx():
     check = "check-spdx"
     case(check, {"base/a.c": SPDX}, None, "check-spdx accepts a file with the line")
@@ -226,7 +235,7 @@ def commands():
 
 
 def main():
-    for group in (layers, banned, shell, spdx, size, config_man, powers, units, commands):
+    for group in (layers, banned, runbook, shell, spdx, size, config_man, powers, units, commands):
         group()
     return failed
 
