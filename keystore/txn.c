@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Changing records: everything that a transaction does goes through here, with META. */
+#include "keystore/txn.h"
+
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
-#include "keystore/txn.h"
 
 /* The largest transaction, with all its pages copied. */
 #define MAP_AHEAD (UINT64_C(256) * 1024 * 1024)
