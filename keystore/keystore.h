@@ -246,7 +246,7 @@ enum keystore_health {
 	KEYSTORE_SEALED, /* AUTH is not open: nothing can be said */
 	KEYSTORE_HEALTHY,
 	KEYSTORE_ROLLED_BACK, /* the store or the keyring is older than it was: -ESTALE */
-	KEYSTORE_NO_ANCHOR,   /* the anchor is lost or altered, so nobody knows: -ESTALE */
+	KEYSTORE_NO_ANCHOR,   /* the anchor is lost, altered or of a newer keyring: -ESTALE */
 	KEYSTORE_HEALTH_MAX_
 };
 

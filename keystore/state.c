@@ -125,10 +125,12 @@ static int tell_meta(const struct keystore *ks, int r, struct report *report)
 		return r;
 	}
 	(void)report_set(report, r,
-			 "%s: the META record does not open: it was altered, or is older than "
-			 "the keyring's roots: %s",
-			 ks->store_dir, strerrordesc_np(-r));
-	report_hint(report, "put back keyring and store of %s from the same backup", ks->dir);
+			 "%s: the META record does not open: it was altered, or the store is of "
+			 "before the last rekey and %s/keyring is newer: %s",
+			 ks->store_dir, ks->dir, strerrordesc_np(-r));
+	report_hint(report,
+		    "put the keyring of the store's time beside it: both from one copy of %s",
+		    ks->dir);
 	return r;
 }
 
@@ -232,10 +234,12 @@ static void describe(const struct keystore *ks, struct report *report)
 
 	if (ks->health == KEYSTORE_NO_ANCHOR) {
 		(void)report_set(report, -ESTALE,
-				 "%s/anchor is lost or altered: whether the store is the "
-				 "newest cannot be told",
+				 "%s/anchor is lost, altered or of a newer keyring: whether the "
+				 "store is the newest cannot be told",
 				 ks->dir);
-		report_hint(report, "put back %s/anchor as it was last", ks->dir);
+		report_hint(report, "put back the newest copy of %s, or: rotatectl store restore "
+			    "--accept-rollback --dry-run",
+			    ks->dir);
 		return;
 	}
 	if (read_anchor(ks, &a) == 0 && a.txid > ks->meta->txid)

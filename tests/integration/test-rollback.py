@@ -167,17 +167,40 @@ def play(with_log):
                       0, f"{what}: and so does the audit log")
         vault.stop()
 
-        # what was put back can not be put back a second time
-        copy(root, ["store"], yesterday, back=True)
-        vault = root.start_vault()
-        done = root.ctl("unseal", stdin=harness.PASSPHRASE + "\n", check=False)
-        state = get(root, "status")["keystore"]["state"]
-        results.check(done.returncode != 0 or state == "damaged",
-                      "yesterday's store does not open under today's keys",
-                      f"{state} {done.stderr}")
-        vault.stop()
-        results.check("ERROR: AddressSanitizer" not in vault.log() and
-                      "runtime error" not in vault.log(), "no sanitizer complained", vault.log())
+        older_than_the_keyring(root, yesterday)
+
+
+def older_than_the_keyring(root, yesterday):
+    """What was put back can not be put back a second time, but with the keyring of then."""
+    copy(root, ["store"], yesterday, back=True)
+    vault = root.start_vault()
+    done = root.ctl("unseal", stdin=harness.PASSPHRASE + "\n", check=False)
+    results.check(done.returncode != 0 and "before the last rekey" in done.stderr and
+                  "keyring of the store's time" in done.stderr,
+                  "a store older than the keyring's roots does not open, and it is said why",
+                  done.stderr)
+    results.equal(root.ctl("store", "restore", "--accept-rollback", check=False).returncode, 75,
+                  "so it can not be accepted either")
+    vault.stop()
+
+    copy(root, ["store", "keyring"], yesterday, back=True)
+    vault = root.start_vault()
+    root.unseal()
+    alarms = get(root, "status")["alarms"]
+    results.check(any("of a newer keyring" in a["what"] for a in alarms),
+                  "with the keyring of then it opens, and is known as not the newest", alarms)
+    refused(root)
+    done = root.ctl("store", "restore", "--accept-rollback", check=False)
+    results.equal(done.returncode, 0, "it can be accepted with that keyring")
+    login, password = root.rotate("billing")
+    harness.poll("the new login", lambda: verdict(root, login, password) == "ok")
+    harness.poll("the reseal to end",
+                 lambda: get(root, "status")["keystore"]["reseal"] is None)
+    results.equal(root.ctl("store", "verify", check=False).returncode, 0,
+                  "and the keystore verifies")
+    vault.stop()
+    results.check("ERROR: AddressSanitizer" not in vault.log() and
+                  "runtime error" not in vault.log(), "no sanitizer complained", vault.log())
 
 
 def main():
