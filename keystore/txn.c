@@ -19,6 +19,7 @@ static int report_busy(struct report *report, const char *what)
 static int begin(struct keystore *ks, struct keystore_txn **ret, struct report *report)
 {
 	struct keystore_txn *txn;
+	int dead;
 	int r;
 
 	if (ks->in_txn)
@@ -36,6 +37,8 @@ static int begin(struct keystore *ks, struct keystore_txn **ret, struct report *
 	txn = keys_alloc(sizeof(*txn), &ks->locked);
 	if (!txn)
 		return report_set(report, -ENOMEM, "out of guarded memory");
+	/* whoever died while reading must not keep old pages from being used again */
+	ignore_result(db_error(mdb_reader_check(ks->db, &dead)));
 	r = db_error(mdb_txn_begin(ks->db, NULL, 0, &txn->db));
 	if (r < 0) {
 		keys_free(txn);

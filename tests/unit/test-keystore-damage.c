@@ -11,6 +11,7 @@
 
 #include "base/fs.h"
 #include "keystore/db.h"
+#include "keystore/internal.h"
 
 static const struct keystore_id billing = { "password", "verifier", "billing" };
 
@@ -481,6 +482,70 @@ static void write_fixture(const char *dir)
 	assert_int_equal(fixture_teardown((void **)&f), 0);
 }
 
+/* Reads in another process until it is killed. */
+static void read_for_ever(const char *dir, int ready)
+{
+	MDB_env *env;
+	MDB_txn *txn;
+
+	if (mdb_env_create(&env) != 0 || mdb_env_open(env, dir, 0, 0600) != 0 ||
+	    mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) != 0)
+		_exit(1);
+	if (write(ready, "r", 1) != 1)
+		_exit(1);
+	for (;;)
+		(void)pause();
+}
+
+struct sought {
+	char pid[16];
+	unsigned found;
+};
+
+static int find_reader(const char *line, void *context)
+{
+	struct sought *s = context;
+
+	s->found += strncmp(line, s->pid, strlen(s->pid)) == 0;
+	return 0;
+}
+
+/* The slots that PID has in the table of readers, whose lines begin with it. */
+static unsigned slots_of(const struct keystore *ks, pid_t pid)
+{
+	struct sought s = { 0 };
+
+	(void)snprintf(s.pid, sizeof(s.pid), "%10d ", pid);
+	assert_true(mdb_reader_list(ks->db, find_reader, &s) >= 0);
+	return s.found;
+}
+
+static void a_killed_readers_slot_is_freed_by_the_next_change(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_keystore struct keystore *ks = fixture_new(f);
+	char dir[PATH_MAX];
+	int ready[2];
+	char c;
+	pid_t pid;
+
+	fixture_path(f, "store", dir);
+	fixture_put(ks, "billing", KEYSTORE_AUTH, "x");
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		read_for_ever(dir, ready[1]);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(slots_of(ks, pid), 1);
+	fixture_put(ks, "billing", KEYSTORE_AUTH, "y");
+	assert_int_equal(slots_of(ks, pid), 0);
+	(void)close(ready[0]);
+	(void)close(ready[1]);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -494,6 +559,7 @@ int main(void)
 		TEST(a_lost_or_torn_anchor_is_told),
 		TEST(a_commit_that_the_disk_refuses_changes_nothing),
 		TEST(a_full_disk_is_told_with_what_to_do),
+		TEST(a_killed_readers_slot_is_freed_by_the_next_change),
 		TEST(a_record_altered_or_taken_away_is_named),
 		TEST(an_altered_meta_keeps_the_keystore_shut),
 		TEST(the_store_of_version_2_opens_by_every_slot),
