@@ -19,6 +19,7 @@
 
 enum {
 	ITEMS_STEP = 200,  /* items in one step */
+	NAMES_STEP = 2000, /* names tried in one step, of the last item all */
 	LACKS_MAX = 64,	   /* problems about items that are listed; all are counted */
 	NAMED_BACK = 1000, /* versions of before that are tried as the name of a record */
 };
@@ -35,6 +36,7 @@ struct verify {
 	sd_event_source *next;
 	bool is_about_items; /* the store is read: now what it means */
 	size_t item_at;
+	unsigned tried; /* names in this step */
 	uint64_t services, services_able;
 	uint64_t lack_count;
 	size_t listed;
@@ -58,6 +60,7 @@ static void try_name(struct verify *v, const char *kind, const char *name, const
 	const struct keystore_id id = { RECORD_SPACE, kind, name };
 	uint8_t key[KEYSTORE_KEY_LEN];
 
+	v->tried++;
 	if (keystore_key_of(v->m->keystore, &id, key) < 0)
 		return;
 	for (size_t i = 0; i < verdict->listed; i++)
@@ -88,12 +91,23 @@ static void try_versions(struct verify *v, const struct item *item)
 	}
 }
 
+/* Is there a problem left that a name would help? */
+static bool wants_names(const struct verify *v)
+{
+	const struct keystore_verdict *verdict = keystore_check_verdict(v->check);
+
+	for (size_t i = 0; i < verdict->listed; i++)
+		if (verdict->problems[i].has_key && !v->objects[i][0])
+			return true;
+	return false;
+}
+
 static void name_problems(struct verify *v, const struct item *item)
 {
 	char name[RECORD_NAME_SIZE];
 	char object[RECORD_NAME_SIZE + 32];
 
-	if (keystore_check_verdict(v->check)->problem_count == 0)
+	if (!wants_names(v))
 		return;
 	if (record_name_item(&item->engine, name) == 0) {
 		(void)snprintf(object, sizeof(object), "%s %s",
@@ -319,8 +333,12 @@ static int step(struct verify *v, struct report *report)
 	}
 	if (v->item_at == 0)
 		name_others(v);
-	for (size_t n = 0; n < ITEMS_STEP && v->item_at < m->item_count; n++)
+	v->tried = 0;
+	for (size_t n = 0; n < ITEMS_STEP && v->item_at < m->item_count; n++) {
 		look_at_item(v, m->items[v->item_at++]);
+		if (v->tried >= NAMES_STEP)
+			break;
+	}
 	return v->item_at < m->item_count;
 }
 
