@@ -204,21 +204,26 @@ static void load_reconcile(struct manager *m)
 		log_report(LOG_LEVEL_ERROR, &report);
 }
 
-int store_unsealed(struct manager *m, struct report *report)
+static int open_once(struct manager *m, struct report *report)
 {
 	int r;
 
-	if (!m->audit) {
-		r = open_all(m, report);
-		if (r < 0) {
-			close_all(m);
-			keystore_seal(m->keystore, KEYSTORE_BOTH);
-			return r;
-		}
-		doubt_jobs(m);
-		m->is_sealed_by_order = false;
-		door_push_keys(m);
+	if (m->audit)
+		return 0;
+	r = open_all(m, report);
+	if (r < 0) {
+		close_all(m);
+		keystore_seal(m->keystore, KEYSTORE_BOTH);
+		return r;
 	}
+	doubt_jobs(m);
+	m->is_sealed_by_order = false;
+	door_push_keys(m);
+	return 0;
+}
+
+static void go_on(struct manager *m)
+{
 	shares_opened(m);
 	unlock_stop(m);
 	alarm_clear(m, ALARM_UNSEAL);
@@ -228,7 +233,28 @@ int store_unsealed(struct manager *m, struct report *report)
 	ldap_wake(m->ldap); /* the tier that has its password may have come */
 	schedule_settle_all(m);
 	reseal_resume(m);
-	return 0;
+}
+
+int store_unsealed(struct manager *m, struct report *report)
+{
+	int r = open_once(m, report);
+
+	if (r == 0)
+		go_on(m);
+	return r;
+}
+
+int store_restored(struct manager *m, const struct reconcile_plan *p, struct report *report)
+{
+	int r = open_once(m, report);
+	int done;
+
+	if (r < 0)
+		return r;
+	/* before the schedule gives a number that was given already */
+	done = reconcile_restored(m, p, report);
+	go_on(m);
+	return done;
 }
 
 /* Whose key was under way when it was sealed need not wait for it. */

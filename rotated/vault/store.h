@@ -6,6 +6,8 @@
 
 #include "rotated/vault/manager.h"
 
+struct reconcile_plan;
+
 /* At start: opens what there is, and the AUTH tier if that needs no person. Trouble is an
  * alarm, never a failure to start: somebody has to be able to ask what is wrong. */
 void store_start(struct manager *m);
@@ -15,6 +17,9 @@ must_check int store_open(struct manager *m, struct report *report);
 
 /* After tiers were opened: audit log, index, items, the door, the schedule. */
 must_check int store_unsealed(struct manager *m, struct report *report);
+/* The same for a keystore made out of a backup: what P knows is taken over first. */
+must_check int store_restored(struct manager *m, const struct reconcile_plan *p,
+			      struct report *report);
 
 /* Writes the verifier index whole: the store is the truth, the index its image. */
 must_check int store_rebuild_index(struct manager *m, struct report *report);

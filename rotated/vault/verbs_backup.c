@@ -14,8 +14,10 @@
 #include "keystore/restore.h"
 #include "rotated/vault/control.h"
 #include "rotated/vault/peer.h"
+#include "rotated/vault/reconcile.h"
 #include "rotated/vault/reseal.h"
 #include "rotated/vault/store.h"
+#include "rotated/vault/unlock.h"
 
 enum { PIECE_LEN = 60000 }; /* a frame has room for it, and for its field */
 
@@ -402,11 +404,21 @@ static void put_restored(struct reply *reply, const struct keystore_restored *do
 static int open_restored(struct manager *m, const struct secret *recovery,
 			 struct report *report)
 {
-	int r = store_open(m, report);
+	struct reconcile_plan *p = NULL;
+	int r;
 
+	unlock_stop(m);
+	r = store_open(m, report);
 	if (r == 0)
 		r = keystore_unlock_recovery(m->keystore, recovery, report);
-	return r < 0 ? r : store_unsealed(m, report);
+	if (r == 0)
+		r = reconcile_plan_new(m, &p, report);
+	if (r == 0)
+		r = store_restored(m, p, report);
+	reconcile_plan_free(p);
+	if (r < 0 && m->keystore && !store_is_open(m, KEYSTORE_AUTH))
+		unlock_start(m);
+	return r;
 }
 
 static void tell_restored(struct reply *reply, const struct keystore_restored *done)
@@ -415,7 +427,7 @@ static void tell_restored(struct reply *reply, const struct keystore_restored *d
 	(void)report_set(&reply->report, 0,
 			 "restored: %" PRIu64 " records, and both tiers are open",
 			 done->from.records);
-	report_hint(&reply->report, "rotatectl status");
+	report_hint(&reply->report, "rotatectl store reconcile");
 }
 
 /* Takes the transfer's place: what is left of that is dropped before the keystore is opened. */

@@ -108,6 +108,7 @@ class Old:
         self.login = site.issue("billing")
         self.revoked = site.issue("web")
         site.revoke(self.revoked[0])
+        self.later = site.issue("off")  # revoked after the backup
         site.ctl("ca", "init")
         pem = site.ctl("certificate", "issue", "billing").stdout
         self.certificate = re.search(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", pem, re.S)[0]
@@ -382,13 +383,42 @@ def during_restore(site, recovery):
         os.mkdir(site.join("var", name, "rotated"))
 
 
+def on_a_new_machine(site, old):
+    """Its audit log knows nothing: no number of before is given again, and a person is told."""
+    listed = answer(site, "store", "reconcile")
+    results.check([e["name"] for e in listed["reconcile"]] == ["store"],
+                  "without the audit log the list says that nobody knows what was done since", listed)
+    results.equal(site.login(*old.later), "ok", "and what was revoked since works again")
+    login = site.issue("mail")
+    results.check(int(login[0].rsplit(".", 1)[1]) > 100, "no number can be given twice", login[0])
+
+
+def at_home(site, old, backup):
+    """The keystore alone was lost: the audit log tells what was done since the backup."""
+    os.makedirs(site.join("var/lib/rotated"), exist_ok=True)
+    start_daemons(site)
+    done = site.ctl("store", "restore", backup, stdin=old.recovery + "\n", check=False)
+    results.check(done.returncode == 0 and "store reconcile" in done.stdout + done.stderr,
+                  "a restore beside the audit log names the list", done.stdout + done.stderr)
+    site.wait_connected()
+    names = {e["name"] for e in answer(site, "store", "reconcile")["reconcile"]}
+    results.equal(names, {"password/mail", "password/off"}, "the list has what was changed since the backup")
+    results.equal(site.login(*old.later), "no", "what was revoked since is revoked again")
+    login = site.issue("mail")
+    results.equal(login[0], "mail.2", "no number is given twice")
+    results.equal(site.login(*login), "ok", "and the new login works")
+    old.check(site, "beside its audit log")
+    results.equal(site.ctl("audit", "verify", check=False).returncode, 0, "the audit log goes on")
+
+
 def main():
-    with tempfile.TemporaryDirectory() as outside, Site(CONF, services=("billing", "web", "mail")) as site:
+    with tempfile.TemporaryDirectory() as outside, Site(CONF, services=("billing", "web", "mail", "off")) as site:
         os.chmod(outside, 0o755)
         old = Old(site, outside)
         backup = make_backup(site, old)
         interrupted(site)
         reseal_waits(site, old)
+        site.revoke(old.later[0])
         subprocess.run(["tar", "-C", site.path, "-cf", site.join("etc-rotated.tar"), "etc/rotated"], check=True)
         for daemon in site.daemons.values():
             daemon.stop()
@@ -409,6 +439,8 @@ def main():
                 run_book(third, old.recovery)
                 third.wait_connected()
                 old.check(third, "a second one")
+                on_a_new_machine(third, old)
+        at_home(site, old, backup)
     results.exit()
 
 
