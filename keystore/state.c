@@ -125,8 +125,8 @@ static int tell_meta(const struct keystore *ks, int r, struct report *report)
 		return r;
 	}
 	(void)report_set(report, r,
-			 "%s: the META record does not open: it was altered, or the store is of "
-			 "before the last rekey and %s/keyring is newer: %s",
+			 "%s: the META record does not open: it was altered, or the store is "
+			 "older, of before the last rekey, and %s/keyring is newer: %s",
 			 ks->store_dir, ks->dir, strerrordesc_np(-r));
 	report_hint(report,
 		    "put the keyring of the store's time beside it: both from one copy of %s",
