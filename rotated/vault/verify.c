@@ -159,8 +159,11 @@ static int has_record(struct verify *v, const char *kind, const char *name)
 	return r == -ENOKEY ? 0 : r; /* what is sealed is not missing */
 }
 
-static bool has_secret(const struct engine_version *version)
+/* One that was revoked may have to stay until the outside forgets it, without its secret. */
+static bool has_secret(const struct engine_item *e, const struct engine_version *version)
 {
+	if (version->is_revoked && !engine_kind_asks_with_secret(e->kind))
+		return false;
 	return version->state != ENGINE_PLANNED && version->state != ENGINE_DESTROYED;
 }
 
@@ -174,7 +177,7 @@ static void look_at_item(struct verify *v, const struct item *item)
 		char name[RECORD_NAME_SIZE];
 		int r = 0;
 
-		if (!has_secret(&e->versions[i]) ||
+		if (!has_secret(e, &e->versions[i]) ||
 		    record_name_version(e, e->versions[i].version, name) < 0)
 			continue;
 		if (item->driver->open_kind)
