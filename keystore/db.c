@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "keystore/db.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
+
+/* Of a lock file with room for LMDB's usual number of readers. */
+enum { LOCK_LEN = 8192 };
 
 int db_error(int rc)
 {
@@ -124,6 +129,24 @@ int db_fill_up(MDB_env *env)
 	if ((uint64_t)st.st_size < used && ftruncate(fd, (off_t)used) < 0)
 		return -errno;
 	return 0;
+}
+
+int db_reserve_lock(const char *path, mode_t mode)
+{
+	cleanup_close int fd = -1;
+	struct stat st;
+	int r;
+
+	/* a descriptor of one that is in use must not be closed: its locks would go with it */
+	if (lstat(path, &st) == 0 && st.st_size >= LOCK_LEN && st.st_blocks > 0)
+		return 0;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0)
+		return -errno;
+	do
+		r = posix_fallocate(fd, 0, LOCK_LEN);
+	while (r == EINTR);
+	return -r;
 }
 
 bool db_must_grow(MDB_env *env, uint64_t ahead)

@@ -47,6 +47,10 @@ must_check int db_check_room(const char *dir, uint64_t need, struct report *repo
  * SIGBUS; zeros are pages that LMDB and the seals refuse. */
 must_check int db_fill_up(MDB_env *env);
 
+/* Before PATH, a lock file of LMDB's, is used the first time: gives it its room on the disk.
+ * LMDB only sets its length and writes through a map, which on a full disk is SIGBUS. */
+must_check int db_reserve_lock(const char *path, mode_t mode);
+
 /* True when db_grow() would have to move it. */
 bool db_must_grow(MDB_env *env, uint64_t ahead);
 

@@ -67,10 +67,15 @@ static void close_env(struct index_writer *w)
 
 static int open_env(struct index_writer *w)
 {
+	char lock[PATH_MAX];
 	int dead;
 	int rc;
-	int r;
+	int r = fs_join(w->dir, "lock.mdb", lock, sizeof(lock));
 
+	if (r == 0)
+		r = db_reserve_lock(lock, INDEX_DATA_MODE);
+	if (r < 0)
+		return r;
 	rc = mdb_env_create(&w->db);
 	if (rc == 0)
 		rc = mdb_env_set_maxdbs(w->db, 3);

@@ -174,12 +174,25 @@ static int open_tables(struct keystore *ks, unsigned flags)
 	return db_error(mdb_txn_commit(steal_ptr(txn)));
 }
 
+static int reserve_lock(const char *path, unsigned flags)
+{
+	char lock[PATH_MAX + 16];
+
+	if (flags & MDB_NOLOCK)
+		return 0;
+	(void)snprintf(lock, sizeof(lock), "%s%s", path,
+		       flags & MDB_NOSUBDIR ? "-lock" : "/lock.mdb"); /* it fits */
+	return db_reserve_lock(lock, FILE_MODE);
+}
+
 int keystore_db_open_at(struct keystore *ks, const char *path, unsigned flags, bool create)
 {
 	int dead;
 	int rc;
-	int r;
+	int r = reserve_lock(path, flags);
 
+	if (r < 0)
+		return r;
 	rc = mdb_env_create(&ks->db);
 	if (rc == 0)
 		rc = mdb_env_set_maxdbs(ks->db, 4);
