@@ -45,6 +45,9 @@ struct index_key {
  */
 must_check int index_reader_new(const char *dir, const struct verifier_keys *keys,
 				struct index_reader **ret);
+/* NEXT, borrowed as KEYS is, or NULL: read the index with these too, from when the vault has
+ * sealed it with them. Which of the two it is shows from one state of the index to the next. */
+void index_reader_set_next(struct index_reader *r, const struct verifier_keys *next);
 void index_reader_free(struct index_reader *r); /* NULL is allowed */
 
 DEFINE_CLEANUP(struct index_reader, index_reader_free)
@@ -76,7 +79,8 @@ must_check int index_reader_txid(struct index_reader *r, uint64_t *ret);
 /* ---- writing (the vault) ---- */
 
 struct index_options {
-	const struct verifier_keys *keys; /* borrowed; must outlive the writer */
+	const struct verifier_keys *keys; /* copied */
+	const struct verifier_keys *next; /* copied; NULL, or what else it may be sealed with */
 	gid_t group;			  /* of the door; (gid_t)-1: as it comes */
 	void (*random)(void *context, void *out, size_t len); /* as struct keystore_env */
 	void *random_context;
@@ -127,6 +131,13 @@ void index_abort(struct index_writer *w);
  * -EBADMSG on the way the files are damaged: one more begin makes them anew.
  */
 must_check int index_rebuild_begin(struct index_writer *w, struct report *report);
+/* The same under other KEYS, which are copied: the finish swaps the keys with the table, so
+ * that a reader which has both sets misses nothing. */
+must_check int index_rebuild_begin_with(struct index_writer *w,
+					const struct verifier_keys *keys,
+					struct report *report);
+/* Whether the index is sealed with KEYS. */
+bool index_writer_has_keys(const struct index_writer *w, const struct verifier_keys *keys);
 must_check int index_rebuild_put(struct index_writer *w, const char *login,
 				 const struct verifier_entry *entry);
 must_check int index_rebuild_put_fact(struct index_writer *w, const struct index_key *key,

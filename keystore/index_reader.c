@@ -12,8 +12,9 @@
 struct index_reader {
 	char dir[PATH_MAX];
 	char file[PATH_MAX];
-	const struct verifier_keys *keys;
-	MDB_env *db;  /* NULL while there is nothing to open */
+	const struct verifier_keys *keys; /* that the META read last was sealed with */
+	const struct verifier_keys *next; /* the other set; NULL for none */
+	MDB_env *db;			  /* NULL while there is nothing to open */
 	MDB_txn *txn; /* reset between lookups: an idle one would hold old pages for ever */
 	MDB_dbi meta;
 	MDB_dbi tables[2];
@@ -38,6 +39,11 @@ int index_reader_new(const char *dir, const struct verifier_keys *keys,
 	}
 	*ret = r;
 	return 0;
+}
+
+void index_reader_set_next(struct index_reader *r, const struct verifier_keys *next)
+{
+	r->next = next;
 }
 
 static void close_db(struct index_reader *r)
@@ -163,6 +169,22 @@ static void end(struct index_reader *r)
 		mdb_txn_reset(r->txn);
 }
 
+/* With the keys in use, or, when the vault has gone over to them, with the others. */
+static int open_meta(struct index_reader *r, struct span value, struct index_meta *ret)
+{
+	const struct verifier_keys *keys = r->keys;
+	int n = index_meta_open(keys, value, ret);
+
+	if (n != -EBADMSG || !r->next)
+		return n;
+	n = index_meta_open(r->next, value, ret);
+	if (n < 0)
+		return n;
+	r->keys = r->next;
+	r->next = keys;
+	return 0;
+}
+
 static int read_meta(struct index_reader *r, struct index_meta *ret)
 {
 	MDB_val key = db_val(SPAN_STRING("META"));
@@ -175,24 +197,20 @@ static int read_meta(struct index_reader *r, struct index_meta *ret)
 	}
 	n = db_error(mdb_get(r->txn, r->meta, &key, &value));
 	if (n == 0)
-		n = index_meta_open(r->keys, db_span(&value), ret);
+		n = open_meta(r, db_span(&value), ret);
 	if (n < 0)
 		return n == -ENOENT ? -EAGAIN : n;
 	return ret->complete ? 0 : -EAGAIN;
 }
 
-/* The sealed value, which lives as long as the read transaction. */
-static int lookup(struct index_reader *r, const uint8_t hash[static SEAL_HASH_LEN],
-		  MDB_val *ret)
+/* The sealed value, which lives as long as the read transaction. META was read: HASH depends on
+ * the keys. */
+static int lookup(struct index_reader *r, const struct index_meta *meta,
+		  const uint8_t hash[static SEAL_HASH_LEN], MDB_val *ret)
 {
 	MDB_val key = db_val(SPAN_OF(hash, SEAL_HASH_LEN));
-	struct index_meta meta;
-	int n;
+	int n = db_error(mdb_get(r->txn, r->tables[meta->active], &key, ret));
 
-	n = read_meta(r, &meta);
-	if (n < 0)
-		return n;
-	n = db_error(mdb_get(r->txn, r->tables[meta.active], &key, ret));
 	if (n < 0)
 		return n;
 	return ret->mv_size == 0 ? -ENOENT : 0; /* removed while the table was being built */
@@ -222,14 +240,19 @@ static void work_as_if_found(const struct verifier_keys *keys,
 int index_get(struct index_reader *r, const char *login, struct verifier_entry *ret)
 {
 	uint8_t hash[SEAL_HASH_LEN];
+	struct index_meta meta;
 	MDB_val value;
-	int n;
+	int n = begin(r);
 
-	index_hash_login(r->keys, login, hash);
-	n = begin(r);
 	if (n < 0)
 		return n;
-	n = lookup(r, hash, &value);
+	n = read_meta(r, &meta);
+	if (n < 0) {
+		end(r);
+		return n;
+	}
+	index_hash_login(r->keys, login, hash);
+	n = lookup(r, &meta, hash, &value);
 	if (n == 0)
 		n = index_entry_open(r->keys, hash, db_span(&value), ret);
 	end(r);
@@ -238,24 +261,34 @@ int index_get(struct index_reader *r, const char *login, struct verifier_entry *
 	return n;
 }
 
+static int get_fact(struct index_reader *r, const struct index_key *key,
+		    uint8_t body[static INDEX_FACT_PLAIN_MAX], size_t *ret_len)
+{
+	struct index_place place = { .fact = key->fact };
+	struct index_meta meta;
+	MDB_val value;
+	int n = read_meta(r, &meta);
+
+	if (n < 0)
+		return n;
+	index_hash_fact(r->keys, key, place.hash);
+	n = lookup(r, &meta, place.hash, &value);
+	return n < 0 ? n : index_fact_open(r->keys, &place, db_span(&value), body, ret_len);
+}
+
 int index_get_fact(struct index_reader *r, const struct index_key *key, uint8_t *ret,
 		   size_t size, size_t *ret_len)
 {
-	struct index_place place = { .fact = key->fact };
 	uint8_t body[INDEX_FACT_PLAIN_MAX];
-	MDB_val value;
 	size_t len;
 	int n;
 
 	if (!index_key_valid(key))
 		return -ENOENT;
-	index_hash_fact(r->keys, key, place.hash);
 	n = begin(r);
 	if (n < 0)
 		return n;
-	n = lookup(r, place.hash, &value);
-	if (n == 0)
-		n = index_fact_open(r->keys, &place, db_span(&value), body, &len);
+	n = get_fact(r, key, body, &len);
 	end(r);
 	if (n < 0)
 		return n;

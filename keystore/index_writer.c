@@ -1,36 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/fs.h"
-#include "keystore/db.h"
-#include "keystore/index.h"
-#include "keystore/index_codec.h"
+#include "keystore/index_internal.h"
 #include "keystore/index_modes.h"
 
-#define MAP_SIZE_FIRST (UINT64_C(256) * 1024 * 1024)
-#define MAP_AHEAD      (UINT64_C(64) * 1024 * 1024)
+#define MAP_AHEAD (UINT64_C(64) * 1024 * 1024)
 
 enum { CHANGE_ROOM = 16 * 1024 };
-
-struct index_writer {
-	char dir[PATH_MAX];
-	struct index_options options;
-	struct rng rng;
-	MDB_env *db;
-	MDB_dbi meta_db;
-	MDB_dbi tables[2];
-	MDB_txn *txn; /* NULL when nothing is pending */
-	unsigned changes;
-	int failed;	 /* a failure that spoils the pending transaction */
-	bool rebuilding; /* the other table is being filled */
-	bool given_up;	 /* by LMDB, and not opened again yet */
-	bool damaged;	 /* LMDB met bytes that it did not write */
-	bool behind;	 /* changes were dropped: only a rebuild makes it the store's image */
-	struct index_meta meta;
-};
 
 static MDB_dbi active(const struct index_writer *w)
 {
@@ -42,135 +19,20 @@ static MDB_dbi other(const struct index_writer *w)
 	return w->tables[!w->meta.active];
 }
 
-static int open_tables(struct index_writer *w)
-{
-	cleanup_db_txn MDB_txn *txn = NULL;
-	int rc = mdb_txn_begin(w->db, NULL, 0, &txn);
+/* Where a change goes, and what it is sealed with there. */
+struct side {
+	MDB_dbi table;
+	const struct verifier_keys *keys;
+};
 
-	if (rc == 0)
-		rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &w->meta_db);
-	if (rc == 0)
-		rc = mdb_dbi_open(txn, "a", MDB_CREATE, &w->tables[0]);
-	if (rc == 0)
-		rc = mdb_dbi_open(txn, "b", MDB_CREATE, &w->tables[1]);
-	if (rc == 0)
-		rc = mdb_txn_commit(steal_ptr(txn));
-	return db_error(rc);
+static struct side active_side(const struct index_writer *w)
+{
+	return (struct side){ active(w), w->keys };
 }
 
-static void close_env(struct index_writer *w)
+static struct side other_side(const struct index_writer *w)
 {
-	if (w->db)
-		mdb_env_close(w->db);
-	w->db = NULL;
-}
-
-static int open_env(struct index_writer *w)
-{
-	char lock[PATH_MAX];
-	int dead;
-	int rc;
-	int r = fs_join(w->dir, "lock.mdb", lock, sizeof(lock));
-
-	if (r == 0)
-		r = db_reserve_lock(lock, INDEX_DATA_MODE);
-	if (r < 0)
-		return r;
-	rc = mdb_env_create(&w->db);
-	if (rc == 0)
-		rc = mdb_env_set_maxdbs(w->db, 3);
-	if (rc == 0)
-		rc = mdb_env_set_mapsize(w->db, MAP_SIZE_FIRST);
-	if (rc == 0)
-		rc = mdb_env_open(w->db, w->dir, MDB_NOTLS, INDEX_DATA_MODE);
-	if (rc == 0)
-		rc = mdb_reader_check(w->db, &dead);
-	r = rc ? db_error(rc) : db_fill_up(w->db);
-	if (r == 0)
-		r = open_tables(w);
-	if (r < 0)
-		close_env(w);
-	return r;
-}
-
-static int in_dir(const struct index_writer *w, const char *name, char path[static PATH_MAX])
-{
-	return fs_join(w->dir, name, path, PATH_MAX);
-}
-
-/* Damaged beyond opening: it holds nothing that the store does not. */
-static int start_anew(struct index_writer *w)
-{
-	static const char *const names[] = { "data.mdb", "lock.mdb" };
-	char path[PATH_MAX];
-	int r;
-
-	r = fs_make_dirs(w->dir, INDEX_DIR_MODE);
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (r == 0)
-			r = in_dir(w, names[i], path);
-		if (r < 0)
-			return r;
-		if (unlink(path) < 0 && errno != ENOENT)
-			return -errno;
-	}
-	return open_env(w);
-}
-
-static int load_meta(struct index_writer *w)
-{
-	cleanup_db_txn MDB_txn *txn = NULL;
-	MDB_val key = db_val(SPAN_STRING("META"));
-	MDB_val value;
-	int r;
-
-	r = db_error(mdb_txn_begin(w->db, NULL, MDB_RDONLY, &txn));
-	if (r < 0)
-		return r;
-	r = db_error(mdb_get(txn, w->meta_db, &key, &value));
-	if (r == 0)
-		r = index_meta_open(w->options.keys, db_span(&value), &w->meta);
-	if (r == -ENOENT || r == -EBADMSG) /* none, or another keystore's: to be rebuilt */
-		w->meta = (struct index_meta){ .complete = false };
-	return r == -ENOENT || r == -EBADMSG ? 0 : r;
-}
-
-int index_writer_open(const char *dir, const struct index_options *options,
-		      struct index_writer **ret, struct report *report)
-{
-	cleanup_index_writer struct index_writer *w = calloc(1, sizeof(*w));
-	int r;
-
-	if (!w)
-		return report_set(report, -ENOMEM, "out of memory");
-	w->options = *options;
-	w->rng = (struct rng){ options->random, options->random_context };
-	if (snprintf(w->dir, sizeof(w->dir), "%s", dir) >= (int)sizeof(w->dir))
-		return report_set(report, -ENAMETOOLONG, "%s: name too long", dir);
-	r = fs_make_dirs(w->dir, INDEX_DIR_MODE);
-	if (r < 0)
-		return db_report(report, r, "cannot make", w->dir);
-	r = open_env(w);
-	if (r == -EBADMSG || r == -EINVAL)
-		r = start_anew(w);
-	if (r == 0)
-		r = load_meta(w);
-	if (r < 0)
-		return db_report(report, r, "cannot open", w->dir);
-	r = index_set_modes(w->dir, w->options.group, report);
-	if (r < 0)
-		return r;
-	*ret = steal_ptr(w);
-	return 0;
-}
-
-void index_writer_close(struct index_writer *w)
-{
-	if (!w)
-		return;
-	index_abort(w);
-	close_env(w);
-	free(w);
+	return (struct side){ other(w), w->next ? w->next : w->keys };
 }
 
 int index_writer_txid(struct index_writer *w, uint64_t *ret)
@@ -192,6 +54,8 @@ void index_abort(struct index_writer *w)
 	w->failed = 0;
 	w->rebuilding = false;
 	w->behind = true;
+	verifier_keys_free(w->next);
+	w->next = NULL;
 }
 
 /* -ESTALE when the file that is open is no longer the one that a door would open. */
@@ -201,7 +65,7 @@ static int check_same_file(const struct index_writer *w)
 	char path[PATH_MAX];
 	struct stat there;
 	struct stat here;
-	int r = in_dir(w, "data.mdb", path);
+	int r = index_path(w, "data.mdb", path);
 
 	if (r < 0)
 		return r;
@@ -224,12 +88,12 @@ static int revive(struct index_writer *w)
 
 		if (mdb_txn_begin(w->db, NULL, MDB_RDONLY, &txn) != MDB_PANIC)
 			return 0;
-		close_env(w);
+		index_env_close(w);
 		w->given_up = true;
 	}
-	r = open_env(w);
+	r = index_env_open(w);
 	if (r == 0)
-		r = load_meta(w);
+		r = index_load_meta(w);
 	w->given_up = r < 0 && !w->db;
 	return r;
 }
@@ -281,15 +145,18 @@ static int store(struct index_writer *w, MDB_dbi table, struct span hash, struct
 	return keep_failure(w, db_error(mdb_put(w->txn, table, &key, &data, 0)));
 }
 
-static size_t seal_entry(struct index_writer *w, const uint8_t *hash,
-			 const struct verifier_entry *entry,
-			 uint8_t value[static INDEX_ENTRY_MAX])
+/* Only where nothing is: what was changed meanwhile wins. */
+static int store_new(struct index_writer *w, MDB_dbi table, struct span hash, struct span value)
 {
-	uint8_t nonce[SEAL_NONCE_LEN];
+	MDB_val key = db_val(hash);
+	MDB_val data = db_val(value);
+	int r = db_error(mdb_put(w->txn, table, &key, &data, MDB_NOOVERWRITE));
 
-	rng_fill(&w->rng, nonce, sizeof(nonce));
-	return index_entry_seal(w->options.keys, hash, nonce, entry, value);
+	return r == -EEXIST ? 0 : keep_failure(w, r);
 }
+
+typedef int store_fn(struct index_writer *w, MDB_dbi table, struct span hash,
+		     struct span value);
 
 static int check_login(const char *login)
 {
@@ -298,37 +165,18 @@ static int check_login(const char *login)
 		       : -EINVAL;
 }
 
-static int put_value(struct index_writer *w, struct span hash, struct span value)
-{
-	int r = 0;
-
-	if (w->meta.complete)
-		r = store(w, active(w), hash, value);
-	if (r == 0 && w->rebuilding)
-		r = store(w, other(w), hash, value);
-	return r;
-}
-
-static int remove_value(struct index_writer *w, struct span hash)
+static int remove_from_active(struct index_writer *w, struct span hash)
 {
 	MDB_val key = db_val(hash);
-	int r = 0;
+	int r = db_error(mdb_del(w->txn, active(w), &key, NULL));
 
-	if (w->meta.complete)
-		r = db_error(mdb_del(w->txn, active(w), &key, NULL));
-	if (r < 0 && r != -ENOENT)
-		return keep_failure(w, r);
-	/* an empty value keeps put_new_value() from bringing it back */
-	return w->rebuilding ? store(w, other(w), hash, SPAN_OF(hash.data, 0)) : 0;
+	return r == -ENOENT ? 0 : keep_failure(w, r);
 }
 
-static int put_new_value(struct index_writer *w, struct span hash, struct span value)
+/* An empty value keeps store_new() from bringing it back. */
+static int remove_from_other(struct index_writer *w, struct span hash)
 {
-	MDB_val key = db_val(hash);
-	MDB_val data = db_val(value);
-	int r = db_error(mdb_put(w->txn, other(w), &key, &data, MDB_NOOVERWRITE));
-
-	return r == -EEXIST ? 0 : keep_failure(w, r);
+	return store(w, other(w), hash, SPAN_OF(hash.data, 0));
 }
 
 static int pend_change(struct index_writer *w, unsigned cost)
@@ -336,19 +184,34 @@ static int pend_change(struct index_writer *w, unsigned cost)
 	return w->meta.complete || w->rebuilding ? pend(w, cost) : -EAGAIN;
 }
 
-int index_put(struct index_writer *w, const char *login, const struct verifier_entry *entry)
+static int put_entry(struct index_writer *w, const struct side *side, const char *login,
+		     const struct verifier_entry *entry, store_fn *put)
 {
+	uint8_t nonce[SEAL_NONCE_LEN];
 	uint8_t value[INDEX_ENTRY_MAX];
 	uint8_t hash[SEAL_HASH_LEN];
+	size_t len;
+
+	index_hash_login(side->keys, login, hash);
+	rng_fill(&w->rng, nonce, sizeof(nonce));
+	len = index_entry_seal(side->keys, hash, nonce, entry, value);
+	return put(w, side->table, SPAN(hash), SPAN_OF(value, len));
+}
+
+int index_put(struct index_writer *w, const char *login, const struct verifier_entry *entry)
+{
+	struct side in_use = active_side(w);
+	struct side to_come = other_side(w);
 	int r;
 
 	if (check_login(login) < 0 || !index_entry_valid(entry))
 		return -EINVAL;
 	r = pend_change(w, 1);
-	if (r < 0)
-		return r;
-	index_hash_login(w->options.keys, login, hash);
-	return put_value(w, SPAN(hash), SPAN_OF(value, seal_entry(w, hash, entry, value)));
+	if (r == 0 && w->meta.complete)
+		r = put_entry(w, &in_use, login, entry, store);
+	if (r == 0 && w->rebuilding)
+		r = put_entry(w, &to_come, login, entry, store);
+	return r;
 }
 
 int index_remove(struct index_writer *w, const char *login)
@@ -359,23 +222,31 @@ int index_remove(struct index_writer *w, const char *login)
 	if (check_login(login) < 0)
 		return -EINVAL;
 	r = pend_change(w, 1);
-	if (r < 0)
-		return r;
-	index_hash_login(w->options.keys, login, hash);
-	return remove_value(w, SPAN(hash));
+	if (r == 0 && w->meta.complete) {
+		index_hash_login(active_side(w).keys, login, hash);
+		r = remove_from_active(w, SPAN(hash));
+	}
+	if (r == 0 && w->rebuilding) {
+		index_hash_login(other_side(w).keys, login, hash);
+		r = remove_from_other(w, SPAN(hash));
+	}
+	return r;
 }
 
 /* ---- facts ---- */
 
-static size_t seal_fact(struct index_writer *w, const struct index_key *key, struct span body,
-			struct index_place *place, uint8_t value[static INDEX_FACT_MAX])
+static int put_fact(struct index_writer *w, const struct side *side,
+		    const struct index_key *key, struct span body, store_fn *put)
 {
+	struct index_place place = { .fact = key->fact };
 	uint8_t nonce[SEAL_NONCE_LEN];
+	uint8_t value[INDEX_FACT_MAX];
+	size_t len;
 
-	place->fact = key->fact;
-	index_hash_fact(w->options.keys, key, place->hash);
+	index_hash_fact(side->keys, key, place.hash);
 	rng_fill(&w->rng, nonce, sizeof(nonce));
-	return index_fact_seal(w->options.keys, place, nonce, body, value);
+	len = index_fact_seal(side->keys, &place, nonce, body, value);
+	return put(w, side->table, SPAN(place.hash), SPAN_OF(value, len));
 }
 
 static unsigned fact_cost(size_t len)
@@ -386,18 +257,18 @@ static unsigned fact_cost(size_t len)
 int index_put_fact(struct index_writer *w, const struct index_key *key, const uint8_t *body,
 		   size_t len)
 {
-	uint8_t value[INDEX_FACT_MAX];
-	struct index_place place;
-	size_t n;
+	struct side in_use = active_side(w);
+	struct side to_come = other_side(w);
 	int r;
 
 	if (!index_key_valid(key) || len > INDEX_FACT_BODY_MAX)
 		return -EINVAL;
 	r = pend_change(w, fact_cost(len));
-	if (r < 0)
-		return r;
-	n = seal_fact(w, key, SPAN_OF(body, len), &place, value);
-	return put_value(w, SPAN(place.hash), SPAN_OF(value, n));
+	if (r == 0 && w->meta.complete)
+		r = put_fact(w, &in_use, key, SPAN_OF(body, len), store);
+	if (r == 0 && w->rebuilding)
+		r = put_fact(w, &to_come, key, SPAN_OF(body, len), store);
+	return r;
 }
 
 int index_remove_fact(struct index_writer *w, const struct index_key *key)
@@ -408,10 +279,15 @@ int index_remove_fact(struct index_writer *w, const struct index_key *key)
 	if (!index_key_valid(key))
 		return -EINVAL;
 	r = pend_change(w, 1);
-	if (r < 0)
-		return r;
-	index_hash_fact(w->options.keys, key, hash);
-	return remove_value(w, SPAN(hash));
+	if (r == 0 && w->meta.complete) {
+		index_hash_fact(active_side(w).keys, key, hash);
+		r = remove_from_active(w, SPAN(hash));
+	}
+	if (r == 0 && w->rebuilding) {
+		index_hash_fact(other_side(w).keys, key, hash);
+		r = remove_from_other(w, SPAN(hash));
+	}
+	return r;
 }
 
 /* ---- META and the end of a transaction ---- */
@@ -422,7 +298,7 @@ static int put_meta(struct index_writer *w, const struct index_meta *meta)
 	uint8_t value[INDEX_META_LEN];
 
 	rng_fill(&w->rng, nonce, sizeof(nonce));
-	index_meta_seal(w->options.keys, nonce, meta, value);
+	index_meta_seal(w->keys, nonce, meta, value);
 	return store(w, w->meta_db, SPAN_STRING("META"), SPAN(value));
 }
 
@@ -507,18 +383,22 @@ static int begin_rebuild(struct index_writer *w, struct report *report)
 
 int index_rebuild_begin(struct index_writer *w, struct report *report)
 {
-	int r = w->damaged ? -EBADMSG : begin_rebuild(w, report);
+	int r;
+
+	verifier_keys_free(w->next);
+	w->next = NULL;
+	r = w->damaged ? -EBADMSG : begin_rebuild(w, report);
 
 	if (r == -EBADMSG || r == -ESTALE) {
 		/* damaged where opening did not look, or not there any more */
 		index_abort(w);
-		close_env(w);
+		index_env_close(w);
 		w->meta = (struct index_meta){ .complete = false };
 		w->damaged = false;
-		r = start_anew(w);
+		r = index_env_make_anew(w);
 		if (r < 0)
 			return db_report(report, r, "cannot make anew", w->dir);
-		r = index_set_modes(w->dir, w->options.group, report);
+		r = index_set_modes(w->dir, w->group, report);
 		if (r == 0)
 			r = begin_rebuild(w, report);
 	}
@@ -526,42 +406,83 @@ int index_rebuild_begin(struct index_writer *w, struct report *report)
 	return r;
 }
 
+int index_rebuild_begin_with(struct index_writer *w, const struct verifier_keys *keys,
+			     struct report *report)
+{
+	struct verifier_keys *next;
+	int r = verifier_keys_dup(keys, &next);
+
+	if (r < 0)
+		return report_set(report, r, "out of guarded memory");
+	r = index_rebuild_begin(w, report);
+	if (r < 0)
+		verifier_keys_free(next);
+	else
+		w->next = next;
+	return r;
+}
+
+bool index_writer_has_keys(const struct index_writer *w, const struct verifier_keys *keys)
+{
+	uint8_t here[VERIFIER_KEYS_ID_LEN];
+	uint8_t there[VERIFIER_KEYS_ID_LEN];
+
+	verifier_keys_id(w->keys, here);
+	verifier_keys_id(keys, there);
+	return w->meta.complete && memcmp(here, there, sizeof(here)) == 0;
+}
+
 int index_rebuild_put(struct index_writer *w, const char *login,
 		      const struct verifier_entry *entry)
 {
-	uint8_t value[INDEX_ENTRY_MAX];
-	uint8_t hash[SEAL_HASH_LEN];
+	struct side to_come = other_side(w);
 	int r;
 
 	if (check_login(login) < 0 || !index_entry_valid(entry) || !w->rebuilding)
 		return -EINVAL;
 	r = pend(w, 1);
-	if (r < 0)
-		return r;
-	index_hash_login(w->options.keys, login, hash);
-	return put_new_value(w, SPAN(hash), SPAN_OF(value, seal_entry(w, hash, entry, value)));
+	return r < 0 ? r : put_entry(w, &to_come, login, entry, store_new);
 }
 
 int index_rebuild_put_fact(struct index_writer *w, const struct index_key *key,
 			   const uint8_t *body, size_t len)
 {
-	uint8_t value[INDEX_FACT_MAX];
-	struct index_place place;
-	size_t n;
+	struct side to_come = other_side(w);
 	int r;
 
 	if (!index_key_valid(key) || len > INDEX_FACT_BODY_MAX || !w->rebuilding)
 		return -EINVAL;
 	r = pend(w, fact_cost(len));
-	if (r < 0)
-		return r;
-	n = seal_fact(w, key, SPAN_OF(body, len), &place, value);
-	return put_new_value(w, SPAN(place.hash), SPAN_OF(value, n));
+	return r < 0 ? r : put_fact(w, &to_come, key, SPAN_OF(body, len), store_new);
 }
 
 int index_rebuild_flush(struct index_writer *w, struct report *report)
 {
 	return w->txn ? finish(w, NULL, report) : 0;
+}
+
+/* META goes over to the other table and its keys, in one commit. */
+static int swap(struct index_writer *w, const struct index_meta *meta, struct report *report)
+{
+	bool has_next = w->next;
+	int r;
+
+	if (has_next) {
+		verifier_keys_free(w->spare);
+		w->spare = w->keys;
+		w->keys = steal_ptr(w->next);
+	}
+	r = finish(w, meta, report);
+	if (r < 0) {
+		/* which of the two it is sealed with now is for the disk to say */
+		if (has_next && w->db)
+			ignore_result(index_load_meta(w));
+		return r;
+	}
+	verifier_keys_free(w->spare);
+	w->spare = NULL;
+	w->rebuilding = w->behind = false;
+	return 0;
 }
 
 int index_rebuild_finish(struct index_writer *w, uint64_t txid, struct report *report)
@@ -584,10 +505,5 @@ int index_rebuild_finish(struct index_writer *w, uint64_t txid, struct report *r
 		index_abort(w);
 		return db_report(report, r, "cannot rebuild", w->dir);
 	}
-	r = finish(w, &meta, report);
-	if (r < 0)
-		return r;
-	w->rebuilding = false;
-	w->behind = false;
-	return 0;
+	return swap(w, &meta, report);
 }

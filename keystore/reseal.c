@@ -32,8 +32,6 @@ static int need_both(const struct keystore *ks, struct report *report)
 
 /* ---- epochs ---- */
 
-typedef int edit_fn(const struct keystore *ks, struct epochs *e);
-
 /* The active epoch retires; a new one takes its place. */
 static int add_epoch(const struct keystore *ks, struct epochs *e)
 {
@@ -56,20 +54,40 @@ static int add_epoch(const struct keystore *ks, struct epochs *e)
 	return 0;
 }
 
-static int keep_active(const struct keystore *ks, struct epochs *e)
+static void keep_active(struct epochs *e)
 {
 	struct epoch active = *epochs_active(e);
 
-	(void)ks;
 	sodium_memzero(e, sizeof(*e));
 	e->all[0] = active;
 	e->count = 1;
 	sodium_memzero(&active, sizeof(active));
+}
+
+typedef int edit_fn(const struct keystore *ks, struct ring_draft *d);
+
+static int begin_epochs(const struct keystore *ks, struct ring_draft *d)
+{
+	int r = add_epoch(ks, &d->auth.epochs);
+
+	if (r == 0)
+		r = add_epoch(ks, &d->issuer.epochs);
+	if (r == 0)
+		auth_keys_draw_next(&d->auth, &ks->rng);
+	return r;
+}
+
+static int end_epochs(const struct keystore *ks, struct ring_draft *d)
+{
+	(void)ks;
+	keep_active(&d->auth.epochs);
+	keep_active(&d->issuer.epochs);
+	auth_keys_promote_next(&d->auth);
 	return 0;
 }
 
-/* Writes a keyring whose epochs EDIT has changed, and with ROTATE also the roots. All or
- * nothing in memory. */
+/* Writes a keyring whose keys EDIT has changed, and with ROTATE also the roots. All or nothing
+ * in memory. */
 static int change_epochs(struct keystore *ks, edit_fn *edit, bool rotate, struct report *report)
 {
 	cleanup_draft struct ring_draft *d = NULL;
@@ -77,9 +95,7 @@ static int change_epochs(struct keystore *ks, edit_fn *edit, bool rotate, struct
 
 	if (r < 0)
 		return r;
-	r = edit(ks, &d->auth.epochs);
-	if (r == 0)
-		r = edit(ks, &d->issuer.epochs);
+	r = edit(ks, d);
 	if (r < 0)
 		return report_set(report, r, "cannot make new keys: %s", strerrordesc_np(-r));
 	if (rotate)
@@ -97,7 +113,7 @@ int keystore_reseal_begin(struct keystore *ks, struct report *report)
 		return report_set(report, -EALREADY, "it is being encrypted anew already");
 	if (ks->in_txn || ks->walking)
 		return report_set(report, -EBUSY, "the store is in use");
-	r = change_epochs(ks, add_epoch, true, report);
+	r = change_epochs(ks, begin_epochs, true, report);
 	if (r < 0)
 		return r;
 	ks->meta->seals_auth = 0;
@@ -303,7 +319,7 @@ static int destroy_old(struct keystore *ks, struct keystore_reseal *pass, struct
 	if (r == -ENOSPC && report)
 		*report = (struct report){ 0 };
 	store_view_break_all(ks); /* their records would not open any more */
-	r = change_epochs(ks, keep_active, false, report);
+	r = change_epochs(ks, end_epochs, false, report);
 	if (r < 0)
 		return r;
 	ring_drop_prev(ks);
@@ -319,10 +335,12 @@ static int finish(struct keystore *ks, struct keystore_reseal *pass, struct repo
 
 	if (r < 0)
 		return r;
+	if (old == 0 && pass->has_index && ks->auth->has_next)
+		return KEYSTORE_RESEAL_INDEX;
 	pass->is_copying = old == 0; /* what comes is sealed by the new keys */
 	if (pass->is_copying)
 		return destroy_old(ks, pass, report);
-	*pass = (struct keystore_reseal){ .table = RECORD_CUR };
+	*pass = (struct keystore_reseal){ .table = RECORD_CUR, .has_index = pass->has_index };
 	return 1;
 }
 

@@ -67,6 +67,19 @@ int verifier_keys_from_blob(const uint8_t *blob, size_t len, struct verifier_key
 	return 0;
 }
 
+int verifier_keys_dup(const struct verifier_keys *keys, struct verifier_keys **ret)
+{
+	bool locked = true; /* as above */
+	struct verifier_keys *copy = keys_alloc(sizeof(*copy), &locked);
+
+	if (!copy)
+		return -ENOMEM;
+	*copy = *keys;
+	keys_protect(copy);
+	*ret = copy;
+	return 0;
+}
+
 void verifier_keys_free(struct verifier_keys *keys)
 {
 	keys_free(keys);

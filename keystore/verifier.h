@@ -34,6 +34,8 @@ struct verifier_keys;
 must_check int verifier_keys_to_blob(const struct verifier_keys *keys, struct secret **ret);
 must_check int verifier_keys_from_blob(const uint8_t *blob, size_t len,
 				       struct verifier_keys **ret);
+/* In guarded memory of its own. -ENOMEM. */
+must_check int verifier_keys_dup(const struct verifier_keys *keys, struct verifier_keys **ret);
 void verifier_keys_free(struct verifier_keys *keys); /* NULL is allowed */
 
 /* Tells two sets of keys apart; tells nothing about them. */

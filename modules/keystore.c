@@ -12,6 +12,7 @@ struct keystore_backend {
 	char *dir;
 	struct clock clock;
 	struct verifier_keys *keys; /* NULL: sealed; outlives `reader` */
+	struct verifier_keys *next; /* NULL: no others are to come; as `keys` */
 	struct index_reader *reader;
 };
 
@@ -45,6 +46,8 @@ void keystore_backend_drop_keys(struct keystore_backend *b)
 	b->reader = NULL;
 	verifier_keys_free(b->keys);
 	b->keys = NULL;
+	verifier_keys_free(b->next);
+	b->next = NULL;
 }
 
 bool keystore_backend_has_keys(const struct keystore_backend *b)
@@ -70,6 +73,33 @@ int keystore_backend_set_keys(struct keystore_backend *b, const uint8_t *blob, s
 	b->reader = reader;
 	b->keys = steal_ptr(keys);
 	return 0;
+}
+
+int keystore_backend_set_next(struct keystore_backend *b, const uint8_t *blob, size_t len)
+{
+	struct verifier_keys *next = NULL;
+	int r = blob ? verifier_keys_from_blob(blob, len, &next) : 0;
+
+	if (r < 0)
+		return r;
+	index_reader_set_next(b->reader, next);
+	verifier_keys_free(b->next);
+	b->next = next;
+	return 0;
+}
+
+bool keystore_backend_set_id(const struct keystore_backend *b, uint8_t *out)
+{
+	if (b->keys)
+		verifier_keys_id(b->keys, out);
+	return b->keys != NULL;
+}
+
+bool keystore_backend_next_id(const struct keystore_backend *b, uint8_t *out)
+{
+	if (b->next)
+		verifier_keys_id(b->next, out);
+	return b->next != NULL;
 }
 
 int keystore_backend_fact(struct keystore_backend *b, const struct index_key *key, uint8_t *ret,

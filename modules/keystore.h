@@ -20,10 +20,18 @@ void keystore_backend_free(struct keystore_backend *b); /* NULL is allowed */
 
 DEFINE_CLEANUP(struct keystore_backend, keystore_backend_free)
 
-/* Replaces the keys and opens the index anew with them. BLOB is as verifier_keys_to_blob()
- * makes it. After a failure (-EBADMSG, -ENOMEM) the old keys are still in use. */
+/* Replaces the keys and opens the index anew with them; a second set is forgotten. BLOB is
+ * as verifier_keys_to_blob() makes it. After a failure (-EBADMSG, -ENOMEM) the old keys are
+ * still in use. */
 must_check int keystore_backend_set_keys(struct keystore_backend *b, const uint8_t *blob,
 					 size_t len);
+/* A second set, which the index is about to be sealed with; NULL of 0 bytes: there is none any
+ * more. There must be keys. Failures as above. */
+must_check int keystore_backend_set_next(struct keystore_backend *b, const uint8_t *blob,
+					 size_t len);
+/* The ids of the sets at hand: false for one that there is not. */
+bool keystore_backend_set_id(const struct keystore_backend *b, uint8_t *out);
+bool keystore_backend_next_id(const struct keystore_backend *b, uint8_t *out);
 void keystore_backend_drop_keys(struct keystore_backend *b);
 /* The body of a fact, as index_get_fact(). -ENOKEY: there are no keys. */
 struct index_key;

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "keystore/verifier.h"
 #include "modules/keystore.h"
 #include "rotated/door/door.h"
 #include "rotated/door/outbound.h"
@@ -83,19 +84,42 @@ static void tell_status(const struct vaultlink *v)
 				   "come later.");
 }
 
+/* The vault goes over to other keys only after it has heard that we have them. */
+static int tell_what_we_have(const struct vaultlink *v)
+{
+	cleanup_buf struct buf have = BUF_INIT;
+	uint8_t id[VERIFIER_KEYS_ID_LEN];
+	int r;
+
+	wire_begin_request(&have, WIRE_DOOR_HAVE);
+	if (keystore_backend_set_id(v->keystore, id))
+		frame_put(&have, "set", id, sizeof(id));
+	if (keystore_backend_next_id(v->keystore, id))
+		frame_put(&have, "next", id, sizeof(id));
+	r = frame_end(&have);
+	return r < 0 ? r : wire_send(v->fd, &have, 0);
+}
+
 static int take_keys(struct vaultlink *v, const struct frame *f)
 {
 	const struct frame_field *keys = frame_find(f, "keys");
+	const struct frame_field *next = frame_find(f, "next");
+	bool had_keys = keystore_backend_has_keys(v->keystore);
 	int r;
 
 	if (!keys)
 		return -EBADMSG;
 	r = keystore_backend_set_keys(v->keystore, keys->data, keys->len);
+	if (r == 0 && next)
+		r = keystore_backend_set_next(v->keystore, next->data, next->len);
 	if (r < 0)
 		return r;
-	log_notice("the vault handed over the keys of the verifier index");
+	if (had_keys)
+		log_debug("the keys of the verifier index were renewed");
+	else
+		log_notice("the vault handed over the keys of the verifier index");
 	tell_status(v);
-	return 0;
+	return tell_what_we_have(v);
 }
 
 /* A vault that is sealed after a restart leaves the door with the keys it has: only an order

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "rotated/vault/peer.h"
+#include "rotated/vault/reseal.h"
 #include "rotated/vault/server.h"
 #include "rotated/vault/store.h"
 #include "rotated/vault/upstream.h"
@@ -17,19 +18,35 @@ struct door {
 	struct server *server;
 	struct peer *peer; /* the last one that said hello */
 	uint64_t since;
+	uint64_t gone_at; /* CLOCK_BOOTTIME; when the last one went, or we began */
 	bool has_keys;
+	/* the key sets that it said it reads the index with; zero for none */
+	uint8_t set[VERIFIER_KEYS_ID_LEN];
+	uint8_t next[VERIFIER_KEYS_ID_LEN];
 };
 
-/* The keys as a field of F, if there are any to give. */
-static bool put_keys(const struct manager *m, struct buf *f)
+/* A door that runs comes back within VAULTLINK_RETRY_MAX_MS and a half: after this long there
+ * is none that could still read the index with keys from before. */
+#define DOOR_AWAITED (15 * USEC_PER_SEC)
+
+static bool put_set(struct buf *f, const char *field, const struct verifier_keys *keys)
 {
-	const struct verifier_keys *keys =
-		store_is_open(m, KEYSTORE_AUTH) ? keystore_verifier_keys(m->keystore) : NULL;
 	cleanup_secret struct secret *blob = NULL;
 
 	if (!keys || verifier_keys_to_blob(keys, &blob) < 0)
 		return false;
-	frame_put(f, "keys", secret_data(blob), secret_len(blob));
+	frame_put(f, field, secret_data(blob), secret_len(blob));
+	return true;
+}
+
+/* The keys as fields of F, if there are any to give. Both sets while the index goes from one to
+ * the other, whichever it has now. */
+static bool put_keys(const struct manager *m, struct buf *f)
+{
+	if (!store_is_open(m, KEYSTORE_AUTH) ||
+	    !put_set(f, "keys", keystore_verifier_keys(m->keystore)))
+		return false;
+	(void)put_set(f, "next", keystore_verifier_next(m->keystore)); /* often there is none */
 	return true;
 }
 
@@ -63,6 +80,24 @@ static void on_outbound(struct door *d, struct peer *p, const struct frame *f)
 	send_frame(p, &reply);
 }
 
+static void take_id(const struct frame *f, const char *name, uint8_t *out)
+{
+	const struct frame_field *field = frame_find(f, name);
+
+	memset(out, 0, VERIFIER_KEYS_ID_LEN);
+	if (field && field->len == VERIFIER_KEYS_ID_LEN)
+		memcpy(out, field->data, VERIFIER_KEYS_ID_LEN);
+}
+
+static void on_have(struct door *d, const struct peer *p, const struct frame *f)
+{
+	if (d->peer != p)
+		return; /* one that another took the place of */
+	take_id(f, "set", d->set);
+	take_id(f, "next", d->next);
+	reseal_go_on(d->m);
+}
+
 static void on_frame(struct peer *p, const struct frame *f)
 {
 	struct door *d = peer_context(p);
@@ -78,12 +113,16 @@ static void on_frame(struct peer *p, const struct frame *f)
 		on_outbound(d, p, f);
 		return;
 	}
-	if (verb == WIRE_DOOR_HAVE)
+	if (verb == WIRE_DOOR_HAVE) {
+		on_have(d, p, f);
 		return;
+	}
 	if (d->peer && d->peer != p)
 		peer_close(d->peer);
 	d->peer = p;
 	d->since = manager_now(d->m).wall;
+	memset(d->set, 0, sizeof(d->set));
+	memset(d->next, 0, sizeof(d->next));
 	wire_begin_reply(&reply, WIRE_STATUS_OK);
 	/* a vault that was restarted and is sealed yet leaves the door with what it has */
 	d->has_keys = put_keys(d->m, &reply) ||
@@ -103,6 +142,7 @@ static void on_closed(struct peer *p)
 		return;
 	d->peer = NULL;
 	d->since = 0;
+	d->gone_at = manager_now(d->m).boot;
 	d->has_keys = false;
 	log_notice("the door went away");
 }
@@ -144,6 +184,7 @@ int door_new(struct manager *m, struct door **ret, struct report *report)
 	if (!d)
 		return -ENOMEM;
 	d->m = m;
+	d->gone_at = manager_now(m).boot;
 	r = server_new(&options, &d->server, report);
 	if (r < 0) {
 		free(d);
@@ -173,6 +214,17 @@ void door_push_keys(struct manager *m)
 	if (m->door->has_keys)
 		send_frame(m->door->peer, &f);
 	buf_release(&f);
+}
+
+bool door_can_read(const struct manager *m, const struct verifier_keys *keys)
+{
+	const struct door *d = m->door;
+	uint8_t id[VERIFIER_KEYS_ID_LEN];
+
+	if (!d->peer)
+		return manager_now(m).boot - d->gone_at >= DOOR_AWAITED;
+	verifier_keys_id(keys, id);
+	return memcmp(id, d->set, sizeof(id)) == 0 || memcmp(id, d->next, sizeof(id)) == 0;
 }
 
 void door_push_sealed(struct manager *m)

@@ -14,6 +14,7 @@
 #include "rotated/vault/items.h"
 #include "rotated/vault/keygen.h"
 #include "rotated/vault/ldap.h"
+#include "rotated/vault/reseal.h"
 #include "rotated/vault/schedule.h"
 #include "rotated/vault/shares.h"
 #include "rotated/vault/store.h"
@@ -92,6 +93,7 @@ void manager_reload(struct manager *m)
 		    facts_refresh(m, &report) < 0)
 			alarm_raise(m, ALARM_INDEX, &report);
 		schedule_settle_all(m);
+		reseal_resume(m);
 	}
 	(void)sd_notify(0, "READY=1"); /* also the end of RELOADING */
 }
@@ -157,6 +159,8 @@ static int set_up(struct manager *m, struct report *report)
 		r = keygen_new(m, &m->keygen);
 	if (r >= 0)
 		r = ldap_new(m, &m->ldap);
+	if (r >= 0)
+		r = reseal_new(m, &m->reseal);
 	if (r < 0)
 		return report_set(report, r, "the event loop can not be set up: %s",
 				  strerror(-r));
@@ -221,6 +225,7 @@ void manager_free(struct manager *m)
 	ldap_free(m->ldap);
 	group_free(m->group);
 	shares_free(m);
+	reseal_free(m->reseal);
 	keystore_close(m->keystore);
 	schedule_release(m);
 	sd_event_unref(m->event);

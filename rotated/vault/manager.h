@@ -90,7 +90,7 @@ struct manager {
 	struct keygen *keygen;
 	struct ldap *ldap;
 	struct shares *shares; /* of a quorum, on their way; NULL for none */
-	struct reseal *reseal; /* NULL: none is under way, or it waits for ISSUER */
+	struct reseal *reseal;
 	struct reconcile_list reconcile; /* while AUTH is open */
 	struct verify *verify; /* NULL: no check is under way */
 	struct transfer *transfer; /* a backup or restore under way; NULL: none */

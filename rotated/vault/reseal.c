@@ -8,15 +8,29 @@
 #include "base/log.h"
 #include "rotated/vault/change.h"
 #include "rotated/vault/control.h"
+#include "rotated/vault/door.h"
+#include "rotated/vault/reseal_due.h"
 #include "rotated/vault/store.h"
+#include "rotated/vault/view.h"
 
 /* How long after a failure it is tried again: by then the disk may have room. */
 #define RETRY_AFTER (60 * USEC_PER_SEC)
 
+/* How often it is looked whether the door has the new keys, or is there at all; it says so by
+ * itself, too. */
+#define DOOR_LOOK (USEC_PER_SEC / 2)
+
+#define GAP (3600 * USEC_PER_SEC)
+
 struct reseal {
 	struct keystore_reseal pass;
-	sd_event_source *next;
+	sd_event_source *next; /* the step to come; NULL: none is under way, or it waits */
+	sd_event_source *look; /* whether one is due */
+	uint64_t last;	       /* CLOCK_BOOTTIME: when one ended, or we began */
+	bool waits_for_door;
 };
+
+static void look(struct manager *m);
 
 static void note(struct manager *m, const char *event, const char *actor, const char *why)
 {
@@ -29,17 +43,53 @@ static void note(struct manager *m, const char *event, const char *actor, const 
 		log_report(LOG_LEVEL_ERROR, &report);
 }
 
+/* ---- steps ---- */
+
+static void stop(struct reseal *r)
+{
+	r->next = sd_event_source_disable_unref(r->next);
+	r->pass = (struct keystore_reseal){ 0 };
+	r->waits_for_door = false;
+}
+
 static void finish(struct manager *m)
 {
 	struct report report = { 0 };
 
 	alarm_clear(m, ALARM_RESEAL);
+	door_push_keys(m); /* those of before open nothing any more */
 	if (index_commit(m->index, keystore_txid(m->keystore), &report) < 0)
 		alarm_raise(m, ALARM_INDEX, &report);
 	note(m, "store.resealed", "rotated", NULL);
 	log_notice("the keystore is encrypted anew, the old keys are destroyed%s",
 		   m->reseal->pass.is_compact ? "" : "; no room for a copy without old pages");
-	reseal_pause(m);
+	stop(m->reseal);
+	m->reseal->last = manager_now(m).boot;
+	look(m);
+}
+
+/* All but the index is under new keys. 1 when that is too; 0 when the door is waited for: to
+ * change it under a door that can not read it would turn logins away. */
+static int renew_index(struct manager *m, struct report *report)
+{
+	const struct verifier_keys *next = keystore_verifier_next(m->keystore);
+	int r;
+
+	m->reseal->waits_for_door = !door_can_read(m, next);
+	if (m->reseal->waits_for_door)
+		return 0;
+	r = store_renew_index(m, report);
+	if (r < 0)
+		return r;
+	m->reseal->pass.has_index = false;
+	return 1;
+}
+
+static void trouble(struct manager *m, const struct report *report)
+{
+	if (!m->alarms[ALARM_RESEAL].what[0])
+		log_report(LOG_LEVEL_ERROR, report);
+	alarm_raise(m, ALARM_RESEAL, report);
 }
 
 /* A backup shows pages that a copy would leave behind: reseal_wake() comes when it has ended.
@@ -69,10 +119,12 @@ static int on_next(sd_event_source *source, uint64_t usec, void *context)
 		alarm_clear(m, ALARM_RESEAL);
 		return 0; /* the source is off after it has fired */
 	}
+	if (r == KEYSTORE_RESEAL_INDEX) {
+		r = renew_index(m, &report);
+		wait = r == 0 ? DOOR_LOOK : 0;
+	}
 	if (r < 0) {
-		if (!m->alarms[ALARM_RESEAL].what[0])
-			log_report(LOG_LEVEL_ERROR, &report);
-		alarm_raise(m, ALARM_RESEAL, &report);
+		trouble(m, &report);
 		wait = RETRY_AFTER;
 	} else {
 		alarm_clear(m, ALARM_RESEAL);
@@ -89,7 +141,7 @@ void reseal_wake(struct manager *m)
 {
 	int r;
 
-	if (!m->reseal)
+	if (!m->reseal || !m->reseal->next)
 		return;
 	r = sd_event_source_set_time_relative(m->reseal->next, 0);
 	if (r >= 0)
@@ -98,58 +150,139 @@ void reseal_wake(struct manager *m)
 		log_error("encrypting anew stops until the next unseal: %s", strerror(-r));
 }
 
-void reseal_resume(struct manager *m)
+void reseal_go_on(struct manager *m)
 {
+	/* it may be in the middle of a retry, which this does not shorten */
+	if (m->reseal && m->reseal->next && m->reseal->waits_for_door &&
+	    sd_event_source_set_time_relative(m->reseal->next, 0) < 0)
+		log_debug("encrypting anew goes on a little later");
+}
+
+static void go(struct manager *m)
+{
+	struct reseal *s = m->reseal;
 	int r;
 
-	if (m->reseal || !store_is_open(m, KEYSTORE_BOTH) ||
-	    !keystore_is_resealing(m->keystore))
-		return;
-	m->reseal = calloc(1, sizeof(*m->reseal));
-	r = m->reseal ? sd_event_add_time_relative(m->event, &m->reseal->next, CLOCK_MONOTONIC,
-						   0, 0, on_next, m)
-		      : -ENOMEM;
+	s->pass = (struct keystore_reseal){ .has_index = true };
+	door_push_keys(m); /* it has to know those to come before the index has them */
+	r = sd_event_add_time_relative(m->event, &s->next, CLOCK_MONOTONIC, 0, 0, on_next, m);
 	if (r >= 0) /* logins, operators and due steps first */
-		r = sd_event_source_set_priority(m->reseal->next, SD_EVENT_PRIORITY_IDLE);
+		r = sd_event_source_set_priority(s->next, SD_EVENT_PRIORITY_IDLE);
 	if (r >= 0)
 		return;
 	log_error("encrypting anew can not go on: %s", strerror(-r));
-	reseal_pause(m);
+	stop(s);
+}
+
+/* ---- the schedule ---- */
+
+static void when(const struct manager *m, struct reseal_due *ret)
+{
+	struct moment now = manager_now(m);
+	uint64_t every = m->config->keystore.reseal_every;
+	bool is_test = m->config->engine.allow_short_waits && every < GAP;
+	const struct reseal_facts facts = {
+		.created = keystore_epoch_created(m->keystore),
+		.seals = keystore_epoch_seals(m->keystore),
+		.every = every,
+		.gap = is_test ? every : GAP,
+		.last = m->reseal->last,
+	};
+
+	reseal_due(&facts, &now, ret);
+}
+
+static void sleep_for(struct manager *m, uint64_t wait)
+{
+	int r = sd_event_source_set_time_relative(m->reseal->look, wait);
+
+	if (r >= 0)
+		r = sd_event_source_set_enabled(m->reseal->look, SD_EVENT_ONESHOT);
+	if (r < 0)
+		log_error("the keys are not renewed by themselves any more: %s", strerror(-r));
+}
+
+static void begin_due(struct manager *m, const struct reseal_due *due)
+{
+	struct report report = { 0 };
+
+	if (reseal_start(m, "rotated", due->why, &report) < 0) {
+		trouble(m, &report);
+		sleep_for(m, RETRY_AFTER);
+	}
+}
+
+/* Begins one if it is due, or sees to it that it is looked again. */
+static void look(struct manager *m)
+{
+	struct reseal_due due;
+
+	if (!store_is_open(m, KEYSTORE_AUTH) || keystore_is_resealing(m->keystore))
+		return;
+	when(m, &due);
+	if (!due.is_due || due.wait > 0)
+		sleep_for(m, due.wait > USEC_PER_SEC ? due.wait : USEC_PER_SEC);
+	else if (store_is_open(m, KEYSTORE_BOTH) &&
+		 keystore_health(m->keystore, NULL) == KEYSTORE_HEALTHY)
+		begin_due(m, &due);
+	else /* an unseal brings us here at once, and what else it waits for within the hour */
+		sleep_for(m, GAP);
+}
+
+static int on_look(sd_event_source *source, uint64_t usec, void *context)
+{
+	(void)source;
+	(void)usec;
+	look(context);
+	return 0;
+}
+
+/* ---- life ---- */
+
+int reseal_new(struct manager *m, struct reseal **ret)
+{
+	struct reseal *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->last = manager_now(m).boot;
+	r = sd_event_add_time(m->event, &s->look, CLOCK_BOOTTIME, 0, 0, on_look, m);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(s->look, SD_EVENT_OFF);
+	if (r < 0) {
+		reseal_free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+void reseal_free(struct reseal *s)
+{
+	if (!s)
+		return;
+	sd_event_source_disable_unref(s->next);
+	sd_event_source_disable_unref(s->look);
+	free(s);
+}
+
+void reseal_resume(struct manager *m)
+{
+	if (!m->reseal || m->reseal->next || !store_is_open(m, KEYSTORE_AUTH))
+		return;
+	if (!keystore_is_resealing(m->keystore))
+		look(m);
+	else if (store_is_open(m, KEYSTORE_BOTH))
+		go(m);
 }
 
 void reseal_pause(struct manager *m)
 {
-	if (!m->reseal)
+	if (!m->reseal || !m->reseal->next)
 		return;
 	alarm_clear(m, ALARM_RESEAL);
-	sd_event_source_disable_unref(m->reseal->next);
-	free(steal_ptr(m->reseal));
-}
-
-static uint64_t total(const struct manager *m)
-{
-	return keystore_count(m->keystore) + keystore_tombstones(m->keystore);
-}
-
-/* Records come and go meanwhile. */
-static uint64_t seen(const struct manager *m)
-{
-	uint64_t n = m->reseal ? m->reseal->pass.seen : 0;
-
-	return n < total(m) ? n : total(m);
-}
-
-void reseal_write(const struct manager *m, struct json *j)
-{
-	if (!store_is_open(m, KEYSTORE_AUTH) || !keystore_is_resealing(m->keystore)) {
-		json_put_null(j, "reseal");
-		return;
-	}
-	json_put_object(j, "reseal");
-	json_put_number(j, "done", seen(m));
-	json_put_number(j, "total", total(m));
-	json_put_bool(j, "waits", !m->reseal);
-	json_put_object_end(j);
+	stop(m->reseal);
 }
 
 int reseal_start(struct manager *m, const char *actor, const char *why, struct report *report)
@@ -161,6 +294,78 @@ int reseal_start(struct manager *m, const char *actor, const char *why, struct r
 	note(m, "store.reseal", actor, why);
 	reseal_resume(m);
 	return 0;
+}
+
+/* ---- status ---- */
+
+static uint64_t total(const struct manager *m)
+{
+	return keystore_count(m->keystore) + keystore_tombstones(m->keystore);
+}
+
+/* Records come and go meanwhile. */
+static uint64_t seen(const struct manager *m)
+{
+	uint64_t n = m->reseal->pass.seen;
+
+	return n < total(m) ? n : total(m);
+}
+
+static const char *waits_for(const struct manager *m)
+{
+	if (!store_is_open(m, KEYSTORE_ISSUER))
+		return "issuer";
+	return m->reseal->waits_for_door ? "door" : NULL;
+}
+
+static void write_progress(const struct manager *m, struct json *j)
+{
+	json_put_object(j, "reseal");
+	json_put_number(j, "done", seen(m));
+	json_put_number(j, "total", total(m));
+	json_put_bool(j, "waits", waits_for(m) != NULL);
+	view_text(j, "waits_for", waits_for(m));
+	json_put_object_end(j);
+}
+
+void reseal_write(const struct manager *m, struct json *j)
+{
+	struct reseal_due due = { .is_due = false };
+
+	if (store_is_open(m, KEYSTORE_AUTH) && keystore_is_resealing(m->keystore)) {
+		write_progress(m, j);
+	} else {
+		json_put_null(j, "reseal");
+		if (store_is_open(m, KEYSTORE_AUTH))
+			when(m, &due);
+	}
+	json_put_time(j, "reseal_at", due.at);
+	json_put_bool(j, "reseal_due", due.is_due);
+}
+
+bool reseal_is_late(const struct manager *m, struct report *report)
+{
+	char at[CLOCK_TEXT_SIZE];
+	struct reseal_due due;
+
+	if (!store_is_open(m, KEYSTORE_AUTH) || keystore_is_resealing(m->keystore))
+		return false;
+	when(m, &due);
+	if (!due.is_late)
+		return false;
+	clock_format(due.at, at);
+	if (store_is_open(m, KEYSTORE_ISSUER)) {
+		(void)report_set(report, -ETIME, "the keys should have been renewed at %s", at);
+		report_hint(report, "rotatectl store reseal");
+	} else {
+		(void)report_set(
+			report, -ETIME,
+			"the keys should have been renewed at %s, and the ISSUER tier is "
+			"sealed",
+			at);
+		report_hint(report, "rotatectl unseal");
+	}
+	return true;
 }
 
 /* ---- Store.Reseal ---- */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Encrypting the keystore anew in the background: a step whenever nothing else is to be done.
+/*
+ * Encrypting the keystore anew in the background: a step whenever nothing else is to be done,
+ * and at the end the verifier index under new keys, once the door has them. It begins when
+ * somebody asks for it, and by itself when the keys are old (reseal_due.h).
  */
 #ifndef ROTATED_VAULT_RESEAL_H
 #define ROTATED_VAULT_RESEAL_H
@@ -8,22 +11,34 @@
 
 struct json;
 
+must_check int reseal_new(struct manager *m, struct reseal **ret);
+void reseal_free(struct reseal *r); /* NULL is allowed */
+
 /* Begins one and notes in the audit log that ACTOR did, of the object WHY (NULL: none). Errors
  * as keystore_reseal_begin(). For a removed slot: what it opened is worth nothing from then on.
  */
 must_check int reseal_start(struct manager *m, const char *actor, const char *why,
 			    struct report *report);
 
-/* Goes on with what is under way in the keystore, if anything is and both tiers are open. */
+/* Goes on with what is under way in the keystore, if anything is and both tiers are open; else
+ * begins one if it is due. To be called when a tier was opened, the configuration is another,
+ * or the clock was set. */
 void reseal_resume(struct manager *m);
 
 /* A backup has ended: what waited for that goes on. */
 void reseal_wake(struct manager *m);
 
+/* The door has told what it has: whoever waits for that need not wait for the timer. */
+void reseal_go_on(struct manager *m);
+
 /* Before ISSUER is sealed: what is left waits in the keystore. */
 void reseal_pause(struct manager *m);
 
-/* The member "reseal" of the keystore's status: null when none is under way. */
+/* The members of the keystore's status: "reseal", null when none is under way, "reseal_at" and
+ * "reseal_due". */
 void reseal_write(const struct manager *m, struct json *j);
+
+/* True, and why, when somebody should know that one is overdue. */
+bool reseal_is_late(const struct manager *m, struct report *report);
 
 #endif

@@ -10,6 +10,7 @@
 #include "rotated/vault/change.h"
 #include "rotated/vault/control.h"
 #include "rotated/vault/group.h"
+#include "rotated/vault/reseal.h"
 #include "rotated/vault/store.h"
 
 enum { MOVES_MAX = 64 }; /* far more than an item ever has to make at once */
@@ -271,6 +272,7 @@ static int on_clock_set(sd_event_source *source, int fd, uint32_t events, void *
 	schedule_settle_all(m);
 	if (store_is_open(m, KEYSTORE_AUTH))
 		change_checkpoint(m, true);
+	reseal_resume(m);
 	return 0;
 }
 

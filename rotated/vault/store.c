@@ -86,9 +86,12 @@ int store_open(struct manager *m, struct report *report)
 
 /* ---- the verifier index ---- */
 
-static int rebuild_index(struct manager *m, struct report *report)
+/* Under KEYS; NULL: under those that it has. */
+static int rebuild_index(struct manager *m, const struct verifier_keys *keys,
+			 struct report *report)
 {
-	int r = index_rebuild_begin(m->index, report);
+	int r = keys ? index_rebuild_begin_with(m->index, keys, report)
+		     : index_rebuild_begin(m->index, report);
 
 	if (r == 0)
 		r = facts_rebuild(m, report);
@@ -101,9 +104,23 @@ static int rebuild_index(struct manager *m, struct report *report)
 
 int store_rebuild_index(struct manager *m, struct report *report)
 {
-	int r = rebuild_index(m, report);
+	int r = rebuild_index(m, NULL, report);
 
-	return r == -EBADMSG ? rebuild_index(m, report) : r; /* it was damaged: in new files */
+	/* it was damaged: in new files */
+	return r == -EBADMSG ? rebuild_index(m, NULL, report) : r;
+}
+
+int store_renew_index(struct manager *m, struct report *report)
+{
+	const struct verifier_keys *next = keystore_verifier_next(m->keystore);
+	int r;
+
+	if (!next || index_writer_has_keys(m->index, next))
+		return 0;
+	r = rebuild_index(m, next, report);
+	if (r < 0)
+		index_abort(m->index);
+	return r;
 }
 
 /* The door reads the index through its group, if we may give files to that. */
@@ -131,6 +148,7 @@ static int open_index(struct manager *m, struct report *report)
 {
 	struct index_options options = {
 		.keys = keystore_verifier_keys(m->keystore),
+		.next = keystore_verifier_next(m->keystore),
 		.group = door_group(m),
 	};
 	char dir[4096];

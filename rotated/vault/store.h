@@ -24,6 +24,10 @@ must_check int store_restored(struct manager *m, const struct reconcile_plan *p,
 /* Writes the verifier index whole: the store is the truth, the index its image. */
 must_check int store_rebuild_index(struct manager *m, struct report *report);
 
+/* The same under the verifier keys that are to come, so that the present ones are needed no
+ * more. 0 also when that is so already. */
+must_check int store_renew_index(struct manager *m, struct report *report);
+
 /* Seals TIER and takes with it what depends on it. */
 void store_seal(struct manager *m, enum keystore_tier tier);
 

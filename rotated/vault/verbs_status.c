@@ -250,6 +250,7 @@ static void write_ldap_alarm(void *context, const struct report *report)
 static void write_alarms(struct json *j, const struct manager *m)
 {
 	struct report health = { 0 };
+	struct report late = { 0 };
 
 	json_put_array(j, "alarms");
 	write_report(j, &m->keystore_problem);
@@ -262,6 +263,8 @@ static void write_alarms(struct json *j, const struct manager *m)
 		write_alarm(j, audit_alarm(m->audit), "rotatectl audit verify");
 	write_reconcile_alarm(j, m);
 	write_sealed_alarms(j, m);
+	if (reseal_is_late(m, &late))
+		write_report(j, &late);
 	write_peer_alarms(j, m);
 	ldap_alarms(m->ldap, write_ldap_alarm, j);
 	write_trouble_alarms(j, m);

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "keystore/index_internal.h"
+#include "keystore/index_modes.h"
+
+#define MAP_SIZE_FIRST (UINT64_C(256) * 1024 * 1024)
+
+static int open_tables(struct index_writer *w)
+{
+	cleanup_db_txn MDB_txn *txn = NULL;
+	int rc = mdb_txn_begin(w->db, NULL, 0, &txn);
+
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &w->meta_db);
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, "a", MDB_CREATE, &w->tables[0]);
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, "b", MDB_CREATE, &w->tables[1]);
+	if (rc == 0)
+		rc = mdb_txn_commit(steal_ptr(txn));
+	return db_error(rc);
+}
+
+void index_env_close(struct index_writer *w)
+{
+	if (w->db)
+		mdb_env_close(w->db);
+	w->db = NULL;
+}
+
+int index_env_open(struct index_writer *w)
+{
+	char lock[PATH_MAX];
+	int dead;
+	int rc;
+	int r = index_path(w, "lock.mdb", lock);
+
+	if (r == 0)
+		r = db_reserve_lock(lock, INDEX_DATA_MODE);
+	if (r < 0)
+		return r;
+	rc = mdb_env_create(&w->db);
+	if (rc == 0)
+		rc = mdb_env_set_maxdbs(w->db, 3);
+	if (rc == 0)
+		rc = mdb_env_set_mapsize(w->db, MAP_SIZE_FIRST);
+	if (rc == 0)
+		rc = mdb_env_open(w->db, w->dir, MDB_NOTLS, INDEX_DATA_MODE);
+	if (rc == 0)
+		rc = mdb_reader_check(w->db, &dead);
+	r = rc ? db_error(rc) : db_fill_up(w->db);
+	if (r == 0)
+		r = open_tables(w);
+	if (r < 0)
+		index_env_close(w);
+	return r;
+}
+
+int index_path(const struct index_writer *w, const char *name, char path[static PATH_MAX])
+{
+	return fs_join(w->dir, name, path, PATH_MAX);
+}
+
+int index_env_make_anew(struct index_writer *w)
+{
+	static const char *const names[] = { "data.mdb", "lock.mdb" };
+	char path[PATH_MAX];
+	int r;
+
+	r = fs_make_dirs(w->dir, INDEX_DIR_MODE);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (r == 0)
+			r = index_path(w, names[i], path);
+		if (r < 0)
+			return r;
+		if (unlink(path) < 0 && errno != ENOENT)
+			return -errno;
+	}
+	return index_env_open(w);
+}
+
+static int open_meta(struct index_writer *w, struct span value)
+{
+	struct verifier_keys *keys = w->keys;
+	int r = index_meta_open(keys, value, &w->meta);
+
+	if (r != -EBADMSG || !w->spare)
+		return r;
+	r = index_meta_open(w->spare, value, &w->meta);
+	if (r < 0)
+		return r;
+	w->keys = w->spare;
+	w->spare = keys;
+	return 0;
+}
+
+int index_load_meta(struct index_writer *w)
+{
+	cleanup_db_txn MDB_txn *txn = NULL;
+	MDB_val key = db_val(SPAN_STRING("META"));
+	MDB_val value;
+	int r;
+
+	r = db_error(mdb_txn_begin(w->db, NULL, MDB_RDONLY, &txn));
+	if (r < 0)
+		return r;
+	r = db_error(mdb_get(txn, w->meta_db, &key, &value));
+	if (r == 0)
+		r = open_meta(w, db_span(&value));
+	if (r == -ENOENT || r == -EBADMSG) /* none, or another keystore's: to be rebuilt */
+		w->meta = (struct index_meta){ .complete = false };
+	return r == -ENOENT || r == -EBADMSG ? 0 : r;
+}
+
+int index_writer_open(const char *dir, const struct index_options *options,
+		      struct index_writer **ret, struct report *report)
+{
+	cleanup_index_writer struct index_writer *w = calloc(1, sizeof(*w));
+	int r;
+
+	if (!w)
+		return report_set(report, -ENOMEM, "out of memory");
+	r = verifier_keys_dup(options->keys, &w->keys);
+	if (r == 0 && options->next)
+		r = verifier_keys_dup(options->next, &w->spare);
+	if (r < 0)
+		return report_set(report, r, "out of guarded memory");
+	w->group = options->group;
+	w->rng = (struct rng){ options->random, options->random_context };
+	if (snprintf(w->dir, sizeof(w->dir), "%s", dir) >= (int)sizeof(w->dir))
+		return report_set(report, -ENAMETOOLONG, "%s: name too long", dir);
+	r = fs_make_dirs(w->dir, INDEX_DIR_MODE);
+	if (r < 0)
+		return db_report(report, r, "cannot make", w->dir);
+	r = index_env_open(w);
+	if (r == -EBADMSG || r == -EINVAL)
+		r = index_env_make_anew(w);
+	if (r == 0)
+		r = index_load_meta(w);
+	if (r < 0)
+		return db_report(report, r, "cannot open", w->dir);
+	r = index_set_modes(w->dir, w->group, report);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(w);
+	return 0;
+}
+
+void index_writer_close(struct index_writer *w)
+{
+	if (!w)
+		return;
+	index_abort(w);
+	index_env_close(w);
+	verifier_keys_free(w->keys);
+	verifier_keys_free(w->spare);
+	free(w);
+}
