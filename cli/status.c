@@ -26,13 +26,29 @@ static void show_count(FILE *out, const json_t *counts, const char *key, const c
 	(void)fprintf(out, "%" JSON_INTEGER_FORMAT " %s%s", n, one, n == 1 ? "" : "s");
 }
 
-static void show_reseal(FILE *out, const json_t *reseal)
+/* What is due and has not begun. */
+static void show_reseal_due(FILE *out, const json_t *keystore)
 {
 	char cell[PRINT_CELL_SIZE];
 
+	(void)fprintf(out, "reseal    due since %s%s\n",
+		      print_cell(keystore, "reseal_at", cell),
+		      is_open(keystore, "issuer") ? "" : "; WAITS: rotatectl unseal");
+}
+
+static void show_reseal(FILE *out, const json_t *reseal)
+{
+	const char *remark = "";
+	char cell[PRINT_CELL_SIZE];
+
+	if (strcmp(member(reseal, "waits_for"), "issuer") == 0)
+		remark = "; WAITS: rotatectl unseal";
+	else if (strcmp(member(reseal, "waits_for"), "door") == 0)
+		remark = "; waits for rotated-auth to take the new keys";
+
 	(void)fprintf(out, "reseal    %s of ", print_cell(reseal, "done", cell));
 	show_count(out, reseal, "total", "record");
-	(void)fputs(print_has(reseal, "waits") ? "; WAITS: rotatectl unseal\n" : "\n", out);
+	(void)fprintf(out, "%s\n", remark);
 }
 
 /* Not whose: that is between those who hold them. */
@@ -65,8 +81,25 @@ static void show_keystore(FILE *out, const json_t *keystore)
 	(void)fprintf(out, ", transaction %s\n", print_cell(keystore, "txid", cell));
 	if (json_is_object(json_object_get(keystore, "reseal")))
 		show_reseal(out, json_object_get(keystore, "reseal"));
+	else if (print_has(keystore, "reseal_due"))
+		show_reseal_due(out, keystore);
 	for (size_t i = 0; i < json_array_size(json_object_get(keystore, "shares")); i++)
 		show_shares(out, json_array_get(json_object_get(keystore, "shares"), i));
+}
+
+static void show_memory(FILE *out, const json_t *memory)
+{
+	const char *state = member(memory, "state");
+
+	(void)fprintf(out, "memory    %s",
+		      strcmp(state, "ok") == 0	      ? "locked"
+		      : strcmp(state, "partial") == 0 ? "PARTLY LOCKED"
+						      : "NOT LOCKED");
+	if (print_has(memory, "bytes"))
+		(void)fprintf(out, ", %" JSON_INTEGER_FORMAT " KiB",
+			      json_integer_value(json_object_get(memory, "bytes")) / 1024);
+	print_if(out, memory, "detail", "\n          ", "");
+	(void)fputc('\n', out);
 }
 
 static void show_peer(FILE *out, const char *name, const json_t *peer, const char *remark)
@@ -113,6 +146,41 @@ static void show_directory(FILE *out, const json_t *ldap)
 	(void)fputc('\n', out);
 }
 
+static void show_each(FILE *out, const json_t *list, const char *head,
+		      void (*show)(FILE *out, const json_t *entry))
+{
+	if (json_array_size(list) == 0)
+		return;
+	(void)fprintf(out, "\n%s\n", head);
+	for (size_t i = 0; i < json_array_size(list); i++)
+		show(out, json_array_get(list, i));
+}
+
+static void show_waiting(FILE *out, const json_t *step)
+{
+	char cell[PRINT_CELL_SIZE];
+
+	(void)fprintf(out, "  %s ",
+		      print_has(step, "at") ? print_cell(step, "at", cell)
+					    : "now                 ");
+	(void)fprintf(out, "%s", print_cell(step, "action", cell));
+	print_if(out, step, "kind", " ", "");
+	print_if(out, step, "id", " ", "\n");
+}
+
+static void show_issuer_waits(FILE *out, const json_t *waits)
+{
+	const json_t *steps = json_object_get(waits, "steps");
+	json_int_t more = json_integer_value(json_object_get(waits, "total")) -
+			  (json_int_t)json_array_size(steps);
+
+	show_each(out, steps, "What the sealed ISSUER tier keeps waiting (rotatectl unseal):",
+		  show_waiting);
+	if (more > 0)
+		(void)fprintf(out, "  and %" JSON_INTEGER_FORMAT " more: rotatectl plan\n",
+			      more);
+}
+
 static void show_item(FILE *out, const json_t *item)
 {
 	char cell[PRINT_CELL_SIZE];
@@ -139,16 +207,6 @@ static void show_alarm(FILE *out, const json_t *alarm)
 	print_if(out, alarm, "hint", "    next: ", "\n");
 }
 
-static void show_each(FILE *out, const json_t *list, const char *head,
-		      void (*show)(FILE *out, const json_t *entry))
-{
-	if (json_array_size(list) == 0)
-		return;
-	(void)fprintf(out, "\n%s\n", head);
-	for (size_t i = 0; i < json_array_size(list); i++)
-		show(out, json_array_get(list, i));
-}
-
 static void show_status(FILE *out, const json_t *json)
 {
 	const json_t *memory = json_object_get(json, "memory");
@@ -160,10 +218,7 @@ static void show_status(FILE *out, const json_t *json)
 	(void)fprintf(out, ", pid %s", print_cell(json, "pid", cell));
 	(void)fprintf(out, ", since %s\n", print_cell(json, "started", cell));
 	show_keystore(out, json_object_get(json, "keystore"));
-	(void)fprintf(out, "memory    %s",
-		      print_has(memory, "locked") ? "locked" : "NOT LOCKED");
-	print_if(out, memory, "detail", ": ", "");
-	(void)fputc('\n', out);
+	show_memory(out, memory);
 	show_peer(out, "door    ", door, print_has(door, "has_keys") ? "" : ", WITHOUT KEYS");
 	show_peer(out, "worker  ", json_object_get(json, "worker"), "");
 	(void)fprintf(out, "audit     %s, ", print_has(audit, "ok") ? "ok" : "BROKEN");
@@ -174,6 +229,7 @@ static void show_status(FILE *out, const json_t *json)
 	show_directory(out, json_object_get(json, "ldap"));
 	show_each(out, json_object_get(json, "alarms"),
 		  "What needs you, worst first:", show_alarm);
+	show_issuer_waits(out, json_object_get(json, "issuer_waits"));
 	show_each(out, json_object_get(json, "items"),
 		  "What is on its way or stuck:", show_item);
 	if (json_array_size(json_object_get(json, "alarms")) == 0)
@@ -193,6 +249,7 @@ static void show_plan(FILE *out, const json_t *json)
 						  "Nothing is planned." };
 
 	print_table(out, json_object_get(json, "actions"), &table);
+	show_issuer_waits(out, json_object_get(json, "issuer_waits"));
 }
 
 int cli_run_plan(struct cli *c)

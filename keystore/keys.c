@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "keystore/tlv.h"
@@ -97,6 +99,17 @@ void slot_macs_drop(struct slot_macs *macs, const uint8_t *id)
 	sodium_memzero(&macs->all[macs->count], sizeof(macs->all[0]));
 }
 
+/* A child, should there ever be one, has zeros in their place. A kernel that does not know of
+ * it leaves keys that are still locked and wiped. */
+static void wipe_on_fork(void *keys, size_t size)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	uint8_t *start = keys;
+	size_t ahead = (uintptr_t)keys % page;
+
+	(void)madvise(start - ahead, (ahead + size + page - 1) / page * page, MADV_WIPEONFORK);
+}
+
 void *keys_alloc(size_t size, bool *locked)
 {
 	void *p = sodium_malloc(size);
@@ -107,6 +120,7 @@ void *keys_alloc(size_t size, bool *locked)
 	if (sodium_mlock(p, size) != 0)
 		*locked = false;
 	memset(p, 0, size);
+	wipe_on_fork(p, size);
 	return p;
 }
 

@@ -90,6 +90,7 @@ void verifier_keys_id(const struct verifier_keys *keys,
 {
 	const struct span parts[] = {
 		{ (const uint8_t *)set_label, sizeof(set_label) },
+		SPAN(keys->store_id),
 		SPAN(keys->name),
 		SPAN(keys->seal),
 	};

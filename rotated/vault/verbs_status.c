@@ -2,16 +2,19 @@
 /* Status.Get and Plan.Get: the whole, for somebody who was woken up. */
 #include "config.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
+#include "base/memory.h"
 #include "rotated/vault/certificate_view.h"
 #include "rotated/vault/control.h"
 #include "rotated/vault/door.h"
 #include "rotated/vault/driver.h"
 #include "rotated/vault/items.h"
 #include "rotated/vault/ldap.h"
+#include "rotated/vault/plan.h"
 #include "rotated/vault/reconcile.h"
 #include "rotated/vault/reseal.h"
 #include "rotated/vault/shares.h"
@@ -33,10 +36,33 @@ static const char *keystore_word(const struct manager *m)
 	return keystore_health(m->keystore, NULL) == KEYSTORE_HEALTHY ? "open" : "damaged";
 }
 
+/* Keys and secrets that are not locked into RAM may be written to swap. */
+static void write_memory(struct json *j, const struct manager *m)
+{
+	bool is_all = !m->keystore || keystore_memory_locked(m->keystore);
+	struct memory_locked memory;
+	char detail[160];
+
+	memory_locked(&memory);
+	(void)snprintf(detail, sizeof(detail),
+		       "RLIMIT_MEMLOCK is %" PRIu64
+		       " KiB: set LimitMEMLOCK=64M in rotated.service",
+		       memory.limit / 1024); /* it fits */
+	json_put_object(j, "memory");
+	json_put_string(j, "state", is_all ? "ok" : memory.bytes > 0 ? "partial" : "none");
+	json_put_bool(j, "locked", is_all);
+	json_put_number(j, "bytes", memory.bytes);
+	if (memory.limit == UINT64_MAX)
+		json_put_null(j, "limit");
+	else
+		json_put_number(j, "limit", memory.limit);
+	view_text(j, "detail", is_all ? NULL : detail);
+	json_put_object_end(j);
+}
+
 static void write_keystore(struct json *j, struct manager *m)
 {
 	bool is_open = store_is_open(m, KEYSTORE_AUTH);
-	bool is_locked = m->keystore && keystore_memory_locked(m->keystore);
 
 	json_put_object(j, "keystore");
 	json_put_string(j, "state", keystore_word(m));
@@ -47,11 +73,7 @@ static void write_keystore(struct json *j, struct manager *m)
 	reseal_write(m, j);
 	shares_write(m, j);
 	json_put_object_end(j);
-	json_put_object(j, "memory");
-	json_put_bool(j, "locked", is_locked || !m->keystore);
-	view_text(j, "detail",
-		  is_locked || !m->keystore ? NULL : "RLIMIT_MEMLOCK is too low for all keys");
-	json_put_object_end(j);
+	write_memory(j, m);
 }
 
 static void write_peers(struct json *j, const struct manager *m)
@@ -263,6 +285,9 @@ static void write_alarms(struct json *j, const struct manager *m)
 		write_alarm(j, audit_alarm(m->audit), "rotatectl audit verify");
 	write_reconcile_alarm(j, m);
 	write_sealed_alarms(j, m);
+	if (m->keystore && !keystore_memory_locked(m->keystore))
+		write_alarm(j, "not all keys are locked into memory: they may reach swap",
+			    "set LimitMEMLOCK=64M in rotated.service");
 	if (reseal_is_late(m, &late))
 		write_report(j, &late);
 	write_peer_alarms(j, m);
@@ -288,6 +313,7 @@ enum wire_status verb_status_get(struct request *req)
 	write_counts(&j, m);
 	if (ldap_matters(m->ldap))
 		ldap_write_status(m->ldap, &j, false);
+	plan_write_waiting(m, &j, "issuer_waits");
 	write_items(&j, m);
 	write_alarms(&j, m);
 	json_put_object_end(&j);

@@ -266,21 +266,23 @@ def epochs(fields):
 
 
 class Store:
-    """All that the passphrase opens."""
+    """All that a slot opens: by default the one of the passphrase."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, kind=1, what=PASSPHRASE.encode()):
         with open(os.path.join(directory, "keyring"), "rb") as f:
             self.ring = Keyring(f.read())
         with open(os.path.join(directory, "anchor"), "rb") as f:
             self.anchor_bytes = f.read()
         self.tables = tables(os.path.join(directory, "store"), ("cur", "hist", "meta"))
-        self.open(self.ring.slot(1).roots(self.ring.store_id, PASSPHRASE.encode()))
+        self.open(self.ring.slot(kind).roots(self.ring.store_id, what))
 
     def open(self, roots):
         self.root_a, self.root_i = roots[:32], roots[32:]
         fields = self.ring.open_auth(self.root_a)
         self.auth = dict(f for f in fields if f[0] not in (1, 8))
-        self.epochs = {0: epochs(fields), 1: epochs(self.ring.open_issuer(self.root_i))}
+        self.epochs = {0: epochs(fields)}
+        if self.root_i:
+            self.epochs[1] = epochs(self.ring.open_issuer(self.root_i))
 
     def record(self, table, key, value):
         flags, epoch = number(value[2:4]), number(value[4:8])
@@ -406,3 +408,62 @@ class Backup(Store):
         if at != len(data):
             raise ValueError("more after the end")
         return content
+
+
+# ---- the verifier index ----
+
+
+def verifier_sets(store):
+    """The sets of verifier keys in the keyring, as (N, L, T, D)."""
+    sets = [store.auth[tag] for tag in (4, 16) if tag in store.auth]
+    return [tuple(s[i : i + 32] for i in range(0, 128, 32)) for s in sets]
+
+
+class Index:
+    """An index, with one set of keys."""
+
+    def __init__(self, directory, store_id, keys):
+        self.store_id, (self.n, self.l, self.t, self.d) = store_id, keys
+        self.tables = tables(directory, ("meta", "a", "b"))
+
+    def meta(self):
+        """(txid, active, complete), or ValueError."""
+        value = self.tables["meta"][b"META"]
+        return self._open(b"rotated-idm-v1\0", b"", value)
+
+    def _open(self, label, key, value):
+        aad = label + self.store_id + key + value[:8]
+        return unseal(self.l, value[8:32], aad, value[32:])
+
+    def entry(self, login):
+        """The plaintext of LOGIN in either table, or None; ValueError when it does not open."""
+        key = blake(32, self.n, login.encode())
+        for table in ("a", "b"):
+            value = self.tables[table].get(key)
+            if value:
+                return self._open(b"rotated-idx-v1\0", key, value)
+        return None
+
+    def opens(self, login):
+        """Whether META opens, or LOGIN is found, or any value at all opens."""
+        try:
+            self.meta()
+            return True
+        except ValueError:
+            pass
+        if any(blake(32, self.n, login.encode()) in self.tables[t] for t in ("a", "b")):
+            return True
+        return self.opened() > 0
+
+    def opened(self):
+        """How many values open, of logins or of facts."""
+        count = 0
+        for table in ("a", "b"):
+            for key, value in self.tables[table].items():
+                for label in (b"rotated-idx-v1\0", b"rotated-fct-v1\0"):
+                    try:
+                        self._open(label, key, value)
+                        count += 1
+                    except ValueError:
+                        pass
+        return count
