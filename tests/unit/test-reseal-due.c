@@ -100,7 +100,7 @@ static void reseal_key_from_the_future_counts_as_old(void **state)
 	f.created = start + 10 * 365 * DAY;
 	d = ask(&f, start, DAY);
 	assert_true(d.is_due);
-	assert_false(d.is_late); /* nobody knows since when */
+	assert_false(d.is_late);  /* nobody knows since when */
 	f.created = start + HOUR; /* a clock that was put right by an hour */
 	assert_false(ask(&f, start, DAY).is_due);
 }
