@@ -9,6 +9,7 @@
 #include "rotated/vault/group.h"
 #include "rotated/vault/ldap.h"
 #include "rotated/vault/peer.h"
+#include "rotated/vault/plan.h"
 #include "rotated/vault/server.h"
 #include "rotated/vault/store.h"
 #include "rotated/vault/verify.h"
@@ -251,7 +252,18 @@ enum wire_status request_refuse(struct request *req, enum wire_status status, co
 
 int request_require(struct request *req, enum keystore_tier tier)
 {
-	return store_require(req->m, tier, &req->reply.report);
+	struct report *report = &req->reply.report;
+	char waiting[REPORT_TEXT_MAX / 2];
+	int r = store_require(req->m, tier, report);
+	size_t len = strlen(report->what);
+
+	if (r != -ENOKEY || !store_is_open(req->m, KEYSTORE_AUTH))
+		return r;
+	plan_tell_waiting(req->m, waiting, sizeof(waiting));
+	if (waiting[0])
+		(void)snprintf(report->what + len, sizeof(report->what) - len, "; %s",
+			       waiting); /* cut to fit */
+	return r;
 }
 
 /* ---- somebody waits for a key ---- */

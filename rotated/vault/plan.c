@@ -133,6 +133,46 @@ static void write_waiting(struct json *j, const struct plan *p)
 	json_put_object_end(j);
 }
 
+/* The first of what is due now or, when nothing is, of what has a time. */
+static const struct plan *first_waiting(const struct plan *plans, size_t n, size_t *ret_due)
+{
+	const struct plan *first = NULL;
+
+	*ret_due = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (!is_waiting(&plans[i]))
+			continue;
+		if (!first || (first->at && !plans[i].at))
+			first = &plans[i];
+		*ret_due += plans[i].at == 0;
+	}
+	return first;
+}
+
+void plan_tell_waiting(const struct manager *m, char *ret, size_t size)
+{
+	cleanup_free struct plan *plans = NULL;
+	const struct plan *p;
+	char at[CLOCK_TEXT_SIZE];
+	size_t due, n;
+
+	*ret = '\0';
+	if (plan_make(m, &plans, &n) < 0)
+		return;
+	p = first_waiting(plans, n, &due);
+	if (!p)
+		return;
+	clock_format(p->at, at);
+	if (due > 0)
+		(void)snprintf(ret, size, "%zu due and waiting for it, first: %s %s %s", due,
+			       p->action, engine_kind_word(p->item->engine.kind),
+			       p->item->engine.id); /* cut to fit */
+	else
+		(void)snprintf(ret, size, "next to need it: %s %s %s at %s", p->action,
+			       engine_kind_word(p->item->engine.kind), p->item->engine.id,
+			       at); /* cut to fit */
+}
+
 /* Of what is due now, and of what has a time: in this order. */
 static size_t write_those(struct json *j, const struct plan *plans, size_t n, bool is_now)
 {

@@ -19,6 +19,9 @@ struct plan {
 /* All of it, soonest first. RET is the caller's: free(). -ENOMEM. */
 must_check int plan_make(const struct manager *m, struct plan **ret, size_t *ret_count);
 
+/* One line about the same: how much is due, and what is first; empty when nothing waits. */
+void plan_tell_waiting(const struct manager *m, char *ret, size_t size);
+
 struct json;
 
 /* The member KEY of an answer: what can not be done before ISSUER is open, soonest first; null

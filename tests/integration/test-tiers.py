@@ -6,14 +6,18 @@ A reseal that is due waits too, and begins with the unseal."""
 
 import json
 import os
+import re
 import socket
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import csrs  # noqa: E402
 import harness  # noqa: E402
 from whole import Site  # noqa: E402
 
 CONF = "[ca]\ntrust_domain = example.com\n[upstream]\nsoak = 1s\noverlap = 1s\n"
+
+NEXT = r"(next to need it|due and waiting for it, first): \w+ \w+ \S+"
 
 results = harness.Results()
 
@@ -27,6 +31,14 @@ REFUSED = [
     ("ca renew", ""),
     ("dkim show example.com {selector} --private-key", ""),
     ("upstream set relay --user relay", "a-secret\n"),
+    ("certificate sign billing --csr {csr}", ""),
+    ("dkim rotate example.com", ""),
+    ("upstream rotate relay", ""),
+    ("ldap secret", "a-secret\n"),
+    ("store slot add passphrase", "another-passphrase\n"),
+    ("store slot add recovery", ""),
+    ("store slot remove passphrase", ""),
+    ("store rekey", ""),
     ("store reseal", ""),
 ]
 GO_ON = [
@@ -68,12 +80,14 @@ def reboot(site):
 
 
 def refusals(site, selector):
+    csr = site.write("billing.csr", csrs.p256(site.path, "billing").request())
     for line, stdin in REFUSED:
-        done = site.ctl(*line.format(selector=selector).split(), stdin=stdin, check=False)
+        done = site.ctl(*line.format(selector=selector, csr=csr).split(), stdin=stdin, check=False)
         said = done.stdout + done.stderr
         results.check(done.returncode == 75 and "ISSUER tier is sealed" in said
-                      and "rotatectl unseal" in said,
-                      f"{line.split(' {')[0]} says that the ISSUER tier is sealed",
+                      and "rotatectl unseal" in said
+                      and re.search(NEXT, said),
+                      f"{line.split(' {')[0]} says that the ISSUER tier is sealed, and what is next",
                       f"exit {done.returncode}: {said}")
 
 
