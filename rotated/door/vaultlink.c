@@ -229,6 +229,8 @@ static int connect_now(struct vaultlink *v)
 	if (r < 0)
 		return r;
 	r = sd_event_add_io(v->event, &v->io, v->fd, EPOLLIN, on_input, v);
+	if (r >= 0) /* new keys before the logins that need them, if both have waited */
+		r = sd_event_source_set_priority(v->io, SD_EVENT_PRIORITY_IMPORTANT);
 	if (r < 0)
 		return r;
 	return set_timer(v, VAULTLINK_ANSWER_SEC * USEC_PER_SEC);

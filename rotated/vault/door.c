@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "keystore/index.h"
 #include "rotated/vault/peer.h"
 #include "rotated/vault/reseal.h"
 #include "rotated/vault/server.h"
@@ -40,13 +41,22 @@ static bool put_set(struct buf *f, const char *field, const struct verifier_keys
 }
 
 /* The keys as fields of F, if there are any to give. Both sets while the index goes from one to
- * the other, whichever it has now. */
+ * the other, that which it has now in front: a door that knows of no second one reads on. */
 static bool put_keys(const struct manager *m, struct buf *f)
 {
-	if (!store_is_open(m, KEYSTORE_AUTH) ||
-	    !put_set(f, "keys", keystore_verifier_keys(m->keystore)))
+	const struct verifier_keys *keys, *next;
+
+	if (!store_is_open(m, KEYSTORE_AUTH))
 		return false;
-	(void)put_set(f, "next", keystore_verifier_next(m->keystore)); /* often there is none */
+	keys = keystore_verifier_keys(m->keystore);
+	next = keystore_verifier_next(m->keystore);
+	if (next && m->index && index_writer_has_keys(m->index, next)) {
+		next = keys;
+		keys = keystore_verifier_next(m->keystore);
+	}
+	if (!put_set(f, "keys", keys))
+		return false;
+	(void)put_set(f, "next", next); /* often there is none */
 	return true;
 }
 

@@ -51,6 +51,7 @@ struct item {
 enum vault_alarm {
 	ALARM_BACKUP,  /* one keeps the store's old pages for too long */
 	ALARM_CONFIG,  /* the last reload was refused */
+	ALARM_DOOR,    /* it does not say which keys it has */
 	ALARM_INDEX,   /* the verifier index lags behind the store */
 	ALARM_SENDERS, /* a sender has too many owners */
 	ALARM_RESEAL,  /* encrypting the keystore anew does not get on */

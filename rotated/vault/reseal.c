@@ -20,6 +20,10 @@
  * itself, too. */
 #define DOOR_LOOK (USEC_PER_SEC / 2)
 
+/* A door that is connected and does not say it, for so long, is hung, or of a version that can
+ * not. */
+#define DOOR_PATIENCE (60 * USEC_PER_SEC)
+
 #define GAP (3600 * USEC_PER_SEC)
 
 struct reseal {
@@ -28,6 +32,7 @@ struct reseal {
 	sd_event_source *look; /* whether one is due */
 	uint64_t last;	       /* CLOCK_BOOTTIME: when one ended, or we began */
 	bool waits_for_door;
+	uint64_t waits_since; /* CLOCK_BOOTTIME */
 };
 
 static void look(struct manager *m);
@@ -68,19 +73,58 @@ static void finish(struct manager *m)
 	look(m);
 }
 
-/* All but the index is under new keys. 1 when that is too; 0 when the door is waited for: to
- * change it under a door that can not read it would turn logins away. */
+/* Tests that renew the keys every second wait for nothing as long as everybody else does. */
+static bool is_hurried(const struct manager *m)
+{
+	return m->config->engine.allow_short_waits && m->config->keystore.reseal_every < GAP;
+}
+
+/* Old keys are not kept for a door that does not speak. */
+static void go_on_without_door(struct manager *m)
+{
+	struct report report = { 0 };
+
+	(void)report_set(&report, -ETIMEDOUT,
+			 "rotated-auth does not say that it has the new keys of the verifier "
+			 "index; the keystore was encrypted anew without waiting for it");
+	report_hint(&report, "systemctl restart rotated-auth");
+	if (!m->alarms[ALARM_DOOR].what[0])
+		log_report(LOG_LEVEL_WARNING, &report);
+	alarm_raise(m, ALARM_DOOR, &report);
+}
+
+/* To change the index under a door that can not read it would put logins off. */
+static bool is_door_waited_for(struct manager *m)
+{
+	struct reseal *s = m->reseal;
+	uint64_t patience = is_hurried(m) ? m->config->keystore.reseal_every : DOOR_PATIENCE;
+	uint64_t now = manager_now(m).boot;
+	struct door_state door;
+
+	if (door_can_read(m, keystore_verifier_next(m->keystore)))
+		return false;
+	if (!s->waits_for_door)
+		s->waits_since = now;
+	if (now - s->waits_since < patience)
+		return true;
+	door_state(m->door, &door);
+	if (door.is_connected)
+		go_on_without_door(m);
+	return false;
+}
+
+/* All but the index is under new keys. 1 when that is too; 0 when the door is waited for. */
 static int renew_index(struct manager *m, struct report *report)
 {
-	const struct verifier_keys *next = keystore_verifier_next(m->keystore);
 	int r;
 
-	m->reseal->waits_for_door = !door_can_read(m, next);
+	m->reseal->waits_for_door = is_door_waited_for(m);
 	if (m->reseal->waits_for_door)
 		return 0;
 	r = store_renew_index(m, report);
 	if (r < 0)
 		return r;
+	door_push_keys(m); /* with those that it needs now in front */
 	m->reseal->pass.has_index = false;
 	return 1;
 }
@@ -152,6 +196,9 @@ void reseal_wake(struct manager *m)
 
 void reseal_go_on(struct manager *m)
 {
+	if (m->keystore && store_is_open(m, KEYSTORE_AUTH) &&
+	    door_can_read(m, keystore_verifier_keys(m->keystore)))
+		alarm_clear(m, ALARM_DOOR);
 	/* it may be in the middle of a retry, which this does not shorten */
 	if (m->reseal && m->reseal->next && m->reseal->waits_for_door &&
 	    sd_event_source_set_time_relative(m->reseal->next, 0) < 0)
@@ -180,12 +227,11 @@ static void when(const struct manager *m, struct reseal_due *ret)
 {
 	struct moment now = manager_now(m);
 	uint64_t every = m->config->keystore.reseal_every;
-	bool is_test = m->config->engine.allow_short_waits && every < GAP;
 	const struct reseal_facts facts = {
 		.created = keystore_epoch_created(m->keystore),
 		.seals = keystore_epoch_seals(m->keystore),
 		.every = every,
-		.gap = is_test ? every : GAP,
+		.gap = is_hurried(m) ? every : GAP,
 		.last = m->reseal->last,
 	};
 

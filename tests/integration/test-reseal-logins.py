@@ -127,6 +127,42 @@ def door_restarted(root, door, credentials):
     return door
 
 
+def set_every(root, vault, every):
+    path = root.join("etc/rotated/rotated.conf")
+    with open(path, encoding="utf-8") as f:
+        conf = f.read()
+    conf = "".join(line for line in conf.splitlines(True) if "reseal_every" not in line)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(conf.replace("[keystore]\n", f"[keystore]\nreseal_every = {every}\n"))
+    vault.signal(1)
+
+
+def ends(root):
+    return root.ctl("audit", "show", "--count", "1000").stdout.count("store.resealed")
+
+
+def door_hung(root, vault, door, credentials):
+    """Old keys are not kept for it for ever; when it goes on, it has those that it needs. With
+    keys that live a second it is waited for so long, too."""
+    door.pause()
+    before = ends(root)
+    set_every(root, vault, "1s")
+    said = harness.poll("the alarm", lambda: next(
+        (s for s in [root.ctl("status").stdout] if "does not say that it has" in s), None))
+    results.check("systemctl restart rotated-auth" in said, "a hung door is an alarm", said)
+    harness.poll("a reseal to end without it", lambda: ends(root) > before)
+    set_every(root, vault, "never")
+    await_done(root)
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.append(ask(root, *credentials[0])))
+    waiting.start()
+    door.resume()
+    waiting.join()
+    results.equal(answers, [True], "who asked it meanwhile is answered, not put off")
+    harness.poll("the alarm to end", lambda: "does not say that it has" not in
+                 root.ctl("status").stdout)
+
+
 def vault_killed(root, vault, credentials):
     """At whatever step it is: the door keeps answering, and the next vault ends it."""
     with Clients(root, credentials) as clients:
@@ -189,6 +225,7 @@ def main():
         door = root.start_door()
         harness.poll("the door to have keys", lambda: ask(root, *credentials[0]))
         through_reseals(root, credentials)
+        door_hung(root, vault, door, credentials)
         door = door_restarted(root, door, credentials)
         vault = vault_killed(root, vault, credentials)
         vault, door = both_killed(root, vault, door, credentials)
