@@ -31,6 +31,7 @@ struct reseal {
 	sd_event_source *next; /* the step to come; NULL: none is under way, or it waits */
 	sd_event_source *look; /* whether one is due */
 	uint64_t last;	       /* CLOCK_BOOTTIME: when one ended, or we began */
+	bool is_wanted;	       /* one more, when this one has ended */
 	bool waits_for_door;
 	uint64_t waits_since; /* CLOCK_BOOTTIME */
 };
@@ -248,11 +249,11 @@ static void sleep_for(struct manager *m, uint64_t wait)
 		log_error("the keys are not renewed by themselves any more: %s", strerror(-r));
 }
 
-static void begin_due(struct manager *m, const struct reseal_due *due)
+static void begin(struct manager *m, const char *why)
 {
 	struct report report = { 0 };
 
-	if (reseal_start(m, "rotated", due->why, &report) < 0) {
+	if (reseal_start(m, "rotated", why, &report) < 0) {
 		trouble(m, &report);
 		sleep_for(m, RETRY_AFTER);
 	}
@@ -266,11 +267,13 @@ static void look(struct manager *m)
 	if (!store_is_open(m, KEYSTORE_AUTH) || keystore_is_resealing(m->keystore))
 		return;
 	when(m, &due);
+	if (m->reseal->is_wanted)
+		due = (struct reseal_due){ .is_due = true, .why = "slot-removed" };
 	if (!due.is_due || due.wait > 0)
 		sleep_for(m, due.wait > USEC_PER_SEC ? due.wait : USEC_PER_SEC);
 	else if (store_is_open(m, KEYSTORE_BOTH) &&
 		 keystore_health(m->keystore, NULL) == KEYSTORE_HEALTHY)
-		begin_due(m, &due);
+		begin(m, due.why);
 	else /* an unseal brings us here at once, and what else it waits for within the hour */
 		sleep_for(m, GAP);
 }
@@ -337,8 +340,19 @@ int reseal_start(struct manager *m, const char *actor, const char *why, struct r
 
 	if (r < 0)
 		return r;
+	m->reseal->is_wanted = false;
 	note(m, "store.reseal", actor, why);
 	reseal_resume(m);
+	return 0;
+}
+
+int reseal_after_removal(struct manager *m, const char *actor, const char *label,
+			 struct report *report)
+{
+	if (!keystore_is_resealing(m->keystore))
+		return reseal_start(m, actor, label, report);
+	/* the slot opened a keyring that has the keys of the one under way */
+	m->reseal->is_wanted = true;
 	return 0;
 }
 

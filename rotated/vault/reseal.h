@@ -15,10 +15,14 @@ must_check int reseal_new(struct manager *m, struct reseal **ret);
 void reseal_free(struct reseal *r); /* NULL is allowed */
 
 /* Begins one and notes in the audit log that ACTOR did, of the object WHY (NULL: none). Errors
- * as keystore_reseal_begin(). For a removed slot: what it opened is worth nothing from then on.
- */
+ * as keystore_reseal_begin(). */
 must_check int reseal_start(struct manager *m, const char *actor, const char *why,
 			    struct report *report);
+
+/* The slot LABEL was removed, and the roots are new: what it opened is to be worth nothing from
+ * then on. Begins one, or sees to it that one follows that under way. */
+must_check int reseal_after_removal(struct manager *m, const char *actor, const char *label,
+				    struct report *report);
 
 /* Goes on with what is under way in the keystore, if anything is and both tiers are open; else
  * begins one if it is due. To be called when a tier was opened, the configuration is another,

@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "rotated/vault/peer.h"
+#include "rotated/vault/reseal.h"
 #include "rotated/vault/slots.h"
 #include "rotated/vault/store.h"
 #include "rotated/vault/unlock.h"
@@ -450,6 +451,23 @@ static enum wire_status would_remove(struct request *req, const struct keystore_
 	return request_refuse(req, WIRE_STATUS_OK, NULL, "would remove %s", label);
 }
 
+/* The slot is gone, whatever becomes of the keys that it opened. */
+static enum wire_status removed(struct request *req, const char *label)
+{
+	struct report why = { 0 };
+	int r = reseal_after_removal(req->m, req->actor, label, &why);
+
+	if (r < 0)
+		return request_refuse(req, WIRE_STATUS_OK, "rotatectl store reseal",
+				      "%s is removed: no keyring from now on opens with it; "
+				      "but the records keep the keys that it opened: %s",
+				      label, why.what);
+	return request_refuse(req, WIRE_STATUS_OK, NULL,
+			      "%s is removed: no keyring from now on opens with it; the "
+			      "records are being encrypted anew: rotatectl status",
+			      label);
+}
+
 enum wire_status verb_store_slot_remove(struct request *req)
 {
 	struct removal removal = { .ks = req->m->keystore };
@@ -476,8 +494,7 @@ enum wire_status verb_store_slot_remove(struct request *req)
 	r = slot_change(req->m, req->actor, &change, &req->reply.report);
 	if (r < 0)
 		return request_fail(req, r);
-	return request_refuse(req, WIRE_STATUS_OK, NULL,
-			      "%s is removed: no keyring from now on opens with it", label);
+	return removed(req, label);
 }
 
 static int rekey(void *context, struct report *report)
