@@ -61,6 +61,19 @@ def tiers(store):
     return found
 
 
+def opened(store, tables):
+    """How many records of TABLES the keyring of STORE opens."""
+    count = 0
+    for table, name in ((1, "cur"), (2, "hist")):
+        for key, value in tables[name].items():
+            try:
+                store.record(table, key, value)
+                count += 1
+            except (KeyError, ValueError):
+                pass
+    return count
+
+
 def dry_run_and_sealed(root):
     before = keystore(root)
     said = root.ctl("store", "reseal", "--dry-run").stdout
@@ -96,19 +109,42 @@ def whole_of_it(root):
                   [[r[k] for k in kept] for r in before.records(1)],
                   "every record opens and holds what it held")
     results.equal(after.meta()[56:120], after.set_hash(), "the set hash is the sum of them")
-    # yesterday's store, today's keyring
-    after.tables = before.tables
-    opened = 0
-    for table, name in ((1, "cur"), (2, "hist")):
-        for key, value in before.tables[name].items():
-            try:
-                after.record(table, key, value)
-                opened += 1
-            except (KeyError, ValueError):
-                pass
-    results.equal(opened, 0, "no record of the old store opens with the new keyring")
+    results.equal(opened(after, before.tables), 0,
+                  "no record of the old store opens with the new keyring")
     shutil.rmtree(old)
     shutil.rmtree(new)
+
+
+def events(root, event):
+    return [line for line in root.ctl("audit", "show", "--count", "1000").stdout.splitlines()
+            if f"{event} " in line]
+
+
+def add_key_file(root, name):
+    path = root.write(name, name * 8, 0o600)
+    return json.loads(root.ctl("--json", "store", "slot", "add", "key-file", "--key-file",
+                               path).stdout)["slots"][0]["id"]
+
+
+def slots_removed(root, vault):
+    """Two at once: the second while the reseal of the first is under way, so that one follows."""
+    slots = [add_key_file(root, name) for name in ("first.key", "second.key")]
+    held = copy(root)
+    before = len(events(root, "store.resealed"))
+    vault.pause()
+    sent = [send(root, ("verb", "Store.SlotRemove"), ("slot", slot)) for slot in slots]
+    vault.resume()
+    said = [answer(s) for s in sent]
+    results.check(all(s["status"] == b"ok" and b"encrypted anew" in s["message"] for s in said),
+                  "removing a slot encrypts everything anew", said)
+    harness.poll("both reseals", lambda: len(events(root, "store.resealed")) == before + 2)
+    results.check(any("slot-removed" in line for line in events(root, "store.reseal")),
+                  "and so does the other, after it", events(root, "store.reseal"))
+    now = copy(root)
+    results.equal(opened(Store(held), Store(now).tables), 0,
+                  "a keyring that they opened opens no record of now")
+    shutil.rmtree(held)
+    shutil.rmtree(now)
 
 
 def seal_in_between(root, vault):
@@ -168,6 +204,7 @@ def main():
         root.revoke("s0.1")
         dry_run_and_sealed(root)
         whole_of_it(root)
+        slots_removed(root, vault)
         seal_in_between(root, vault)
         root.unseal()
         await_done(root)
