@@ -189,6 +189,10 @@ static void put_words(const struct cli *c, const struct handout *h, struct buf *
 				 "from this machine. ");
 	buf_append_str(text, "The last four characters are a checksum: a mistyped one is "
 			     "noticed.\n");
+	if (!h->is_quorum)
+		buf_append_str(text,
+			       "Keep the first recovery key too: with it alone audit verify "
+			       "--recovery checks the audit log.\n");
 	buf_printf(text, "Try the copy: rotatectl store slot test %.*s\n", SHORT_ID, h->id);
 }
 

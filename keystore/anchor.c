@@ -36,7 +36,7 @@ void anchor_encode(const uint8_t key[static SEAL_KEY_LEN],
 	store_be64(out + OFF_TXID, a->txid);
 	store_be64(out + OFF_GENERATION, a->generation);
 	store_be64(out + OFF_TIME, a->time);
-	memcpy(out + OFF_SET, a->set.sum, SET_HASH_LEN);
+	memcpy(out + OFF_SET, a->set, SET_HASH_LEN);
 	seal_hash(key, &SPAN_OF(out, OFF_MAC), 1, out + OFF_MAC);
 }
 
@@ -55,7 +55,7 @@ static int decode_slot(const uint8_t key[static SEAL_KEY_LEN],
 	ret->txid = load_be64(slot + OFF_TXID);
 	ret->generation = load_be64(slot + OFF_GENERATION);
 	ret->time = load_be64(slot + OFF_TIME);
-	memcpy(ret->set.sum, slot + OFF_SET, SET_HASH_LEN);
+	memcpy(ret->set, slot + OFF_SET, SET_HASH_LEN);
 	return 0;
 }
 

@@ -16,9 +16,9 @@ enum {
 
 struct anchor {
 	uint64_t txid;
-	uint64_t generation; /* of the keyring */
-	uint64_t time;	     /* microseconds since 1970 */
-	struct set_hash set;
+	uint64_t generation;	   /* of the keyring */
+	uint64_t time;		   /* microseconds since 1970 */
+	uint8_t set[SET_HASH_LEN]; /* set_hash_digest() */
 };
 
 /* Which half of the file a transaction goes to, as an offset. */

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "keystore/recovery.h"
 
+_Static_assert((int)KEYSTORE_AUDIT_LEN == (int)SEAL_KEY_LEN, "a derived key");
 _Static_assert(KEYRING_PK_LEN == crypto_box_PUBLICKEYBYTES, "format");
 _Static_assert(RECOVERY_KEY_LEN == crypto_box_SECRETKEYBYTES, "format");
 _Static_assert(KEYRING_BOX_LEN == crypto_box_SEALBYTES, "format");
@@ -40,6 +41,12 @@ void keyring_commit(const uint8_t kek[static SEAL_KEY_LEN],
 	};
 
 	seal_hash(kek, parts, ARRAY_SIZE(parts), out);
+}
+
+void keyring_audit_first(const uint8_t recovery_key[static SEAL_KEY_LEN],
+			 uint8_t out[static KEYSTORE_AUDIT_LEN])
+{
+	seal_derive(recovery_key, "rtaudit1", out);
 }
 
 void keyring_box_seal(const struct rng *rng, const uint8_t pk[static KEYRING_PK_LEN],

@@ -54,6 +54,11 @@ void keyring_commit(const uint8_t kek[static SEAL_KEY_LEN],
 		    const uint8_t slot_id[static KEYSTORE_SLOT_ID_LEN],
 		    uint8_t out[static KEYRING_COMMIT_LEN]);
 
+/* The key of audit line 1, out of the recovery key alone: whatever else could be asked for it
+ * lies where who holds AUTH can write. */
+void keyring_audit_first(const uint8_t recovery_key[static SEAL_KEY_LEN],
+			 uint8_t out[static KEYSTORE_AUDIT_LEN]);
+
 /* crypto_box_seal() with the ephemeral key from RNG; adds KEYRING_BOX_LEN bytes. */
 void keyring_box_seal(const struct rng *rng, const uint8_t pk[static KEYRING_PK_LEN],
 		      struct span plain, uint8_t *out);

@@ -15,7 +15,6 @@ enum keys_tag {
 	TAG_NAME = 2,
 	TAG_SET = 3,
 	TAG_VERIFIER = 4,
-	TAG_AUDIT_FIRST = 5,
 	TAG_RECOVERY_PK = 6,
 	TAG_ISSUER_HASH = 7,
 	TAG_SLOT_MAC = 8,
@@ -25,7 +24,9 @@ enum keys_tag {
 };
 
 /* Bits, one for each tag that must be there. */
-#define TAGS_REQUIRED ((1U << (TAG_ISSUER_HASH + 1)) - 2)
+#define TAGS_REQUIRED                                                                          \
+	((1U << TAG_EPOCH) | (1U << TAG_NAME) | (1U << TAG_SET) | (1U << TAG_VERIFIER) |       \
+	 (1U << TAG_RECOVERY_PK) | (1U << TAG_ISSUER_HASH))
 
 enum {
 	EPOCH_LEN = 4 + 1 + 8 + SEAL_KEY_LEN,
@@ -39,8 +40,7 @@ enum {
 _Static_assert((int)SLOT_MAC_LEN >= (int)EPOCH_LEN &&
 		       (KEYS_EPOCHS_MAX + KEYRING_SLOTS_MAX + TAG_MAX_) *
 					       (TLV_HEAD_LEN + SLOT_MAC_LEN) +
-				       2 * VERIFIER_LEN + KEYRING_AUDIT_FIRST_LEN +
-				       2 * SEAL_KEY_LEN <=
+				       2 * VERIFIER_LEN + 2 * SEAL_KEY_LEN <=
 			       KEYRING_BODY_MAX,
 	       "the largest body must fit");
 
@@ -257,7 +257,6 @@ size_t auth_keys_encode(const struct auth_keys *keys,
 	tlv_put(&w, TAG_NAME, SPAN(keys->name));
 	tlv_put(&w, TAG_SET, SPAN(keys->set));
 	put_verifier(&w, TAG_VERIFIER, &keys->verifier);
-	tlv_put(&w, TAG_AUDIT_FIRST, SPAN(keys->audit_first));
 	tlv_put(&w, TAG_RECOVERY_PK, SPAN(keys->recovery_pk));
 	tlv_put(&w, TAG_ISSUER_HASH, SPAN_OF(issuer_hash, SEAL_HASH_LEN));
 	put_macs(&w, &keys->macs);
@@ -349,8 +348,6 @@ static int take_auth_field(const struct tlv *t, struct auth_keys *k, uint8_t *is
 		return take_fixed(t->value, k->set, sizeof(k->set));
 	case TAG_VERIFIER:
 		return take_verifier(t->value, &k->verifier);
-	case TAG_AUDIT_FIRST:
-		return take_fixed(t->value, k->audit_first, sizeof(k->audit_first));
 	case TAG_RECOVERY_PK:
 		return take_fixed(t->value, k->recovery_pk, sizeof(k->recovery_pk));
 	case TAG_ISSUER_HASH:

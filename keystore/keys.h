@@ -71,8 +71,7 @@ struct auth_keys {
 	struct verifier_keys verifier; /* of the index that is in use or on its way out */
 	struct verifier_keys next;     /* while a reseal is under way: of the one to come */
 	bool has_next;
-	uint8_t audit_first[KEYRING_AUDIT_FIRST_LEN]; /* sealed to recovery_pk */
-	uint8_t recovery_pk[KEYRING_PK_LEN];
+	uint8_t recovery_pk[KEYRING_PK_LEN]; /* of the recovery key of the creation */
 	struct slot_macs macs; /* of the slots that open AUTH alone */
 	/* the keys of META and anchor from before the roots changed, as long as META may be
 	 * under them */

@@ -380,7 +380,6 @@ int making_prepare(const char *dir, const struct keystore_env *env, struct keyst
 struct making {
 	struct roots roots;
 	uint8_t recovery_sk[RECOVERY_KEY_LEN];
-	uint8_t audit_first[KEYSTORE_AUDIT_LEN];
 };
 
 static int make_keys(struct keystore *ks, struct making *m, uint64_t now)
@@ -400,9 +399,7 @@ static int make_keys(struct keystore *ks, struct making *m, uint64_t now)
 	auth_keys_generate(ks->auth, ring->store_id, &ks->rng, now);
 	issuer_keys_generate(ks->issuer, &ks->rng, now);
 	(void)crypto_scalarmult_base(ks->auth->recovery_pk, m->recovery_sk);
-	keyring_box_seal(&ks->rng, ks->auth->recovery_pk, SPAN(m->audit_first),
-			 ks->auth->audit_first);
-	memcpy(ks->meta->audit.key, m->audit_first, KEYSTORE_AUDIT_LEN);
+	keyring_audit_first(m->recovery_sk, ks->meta->audit.key);
 	return 0;
 }
 

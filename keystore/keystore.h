@@ -295,8 +295,9 @@ struct keystore_audit {
 /* As of the last commit. */
 must_check int keystore_audit_get(const struct keystore *ks, struct keystore_audit *ret);
 
-/* The key of line 1. Only the recovery key opens it, so that who holds the running machine can
- * not learn it; who can also write the keyring can put another in its place. */
+/* The key of line 1. It follows from the recovery key, and nothing that is stored has a say in
+ * it, so that nobody who holds the running machine can write history anew. -EKEYREJECTED: not
+ * the recovery key that the keystore was made with. */
 must_check int keystore_audit_first_key(const struct keystore *ks,
 					const struct secret *recovery,
 					uint8_t ret[static KEYSTORE_AUDIT_LEN],

@@ -8,7 +8,8 @@
 
 enum { META_FORMAT = 1, META_ALG = 1 };
 
-static const char aad_label[] = "rotated-meta-v1"; /* its NUL is part of it */
+static const char aad_label[] = "rotated-meta-v1"; /* each with its NUL */
+static const char set_label[] = "rotated-set-v1";
 
 enum { META_AAD_LEN = sizeof(aad_label) + STORE_ID_LEN + META_HEAD_LEN };
 
@@ -49,6 +50,19 @@ void set_hash_subtract(struct set_hash *set, const uint8_t set_key[static SEAL_K
 		term[i] = (uint8_t)~term[i];
 	sodium_increment(term, sizeof(term));
 	sodium_add(set->sum, term, SET_HASH_LEN);
+}
+
+void set_hash_digest(const struct set_hash *set, const uint8_t set_key[static SEAL_KEY_LEN],
+		     uint8_t out[static SET_HASH_LEN])
+{
+	crypto_generichash_state state;
+
+	/* no term begins like the label: those begin with the number of a table */
+	(void)crypto_generichash_init(&state, set_key, SEAL_KEY_LEN, SET_HASH_LEN);
+	(void)crypto_generichash_update(&state, (const uint8_t *)set_label, sizeof(set_label));
+	(void)crypto_generichash_update(&state, set->sum, SET_HASH_LEN);
+	(void)crypto_generichash_final(&state, out, SET_HASH_LEN);
+	sodium_memzero(&state, sizeof(state));
 }
 
 static void make_aad(const uint8_t store_id[static STORE_ID_LEN],

@@ -29,6 +29,11 @@ void set_hash_add(struct set_hash *set, const uint8_t set_key[static SEAL_KEY_LE
 void set_hash_subtract(struct set_hash *set, const uint8_t set_key[static SEAL_KEY_LEN],
 		       const struct record_place *place, struct span value);
 
+/* What tells one S from another and says nothing of it: from the differences of sums that lie
+ * open follow terms, and known terms can be combined to the same sum. */
+void set_hash_digest(const struct set_hash *set, const uint8_t set_key[static SEAL_KEY_LEN],
+		     uint8_t out[static SET_HASH_LEN]);
+
 struct meta {
 	uint64_t txid;
 	uint64_t count_cur;

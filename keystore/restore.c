@@ -51,7 +51,6 @@ static int make_keys(struct keystore_restore *r, const struct backup_opened *o, 
 	memcpy(a->name, o->auth->name, sizeof(a->name));
 	a->verifier = o->auth->verifier;
 	memcpy(a->verifier.store_id, ks->file.ring.store_id, STORE_ID_LEN);
-	memcpy(a->audit_first, o->auth->audit_first, sizeof(a->audit_first));
 	memcpy(a->recovery_pk, o->auth->recovery_pk, sizeof(a->recovery_pk));
 	a->macs = o->auth->macs;
 	ks->issuer->macs = o->issuer->macs;

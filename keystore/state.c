@@ -91,11 +91,13 @@ static bool may_come_back(int r)
 static enum keystore_health compare(const struct keystore *ks, const struct anchor *a)
 {
 	const struct meta *m = ks->meta;
+	uint8_t set[SET_HASH_LEN];
 
 	if (m->txid < a->txid || ks->file.ring.generation < a->generation)
 		return KEYSTORE_ROLLED_BACK;
 	/* the same number for another content: a store that went its own way from a copy */
-	if (m->txid == a->txid && sodium_memcmp(&m->set, &a->set, sizeof(a->set)) != 0)
+	set_hash_digest(&m->set, ks->auth->set, set);
+	if (m->txid == a->txid && sodium_memcmp(set, a->set, sizeof(set)) != 0)
 		return KEYSTORE_ROLLED_BACK;
 	return KEYSTORE_HEALTHY;
 }
@@ -169,13 +171,13 @@ void state_forget(struct keystore *ks)
 
 static void make_slot(const struct keystore *ks, uint8_t slot[static ANCHOR_SLOT_LEN])
 {
-	const struct anchor a = {
+	struct anchor a = {
 		.txid = ks->meta->txid,
 		.generation = ks->file.ring.generation,
 		.time = ks->meta->time,
-		.set = ks->meta->set,
 	};
 
+	set_hash_digest(&ks->meta->set, ks->auth->set, a.set);
 	anchor_encode(ks->auth->anchor, ks->file.ring.store_id, &a, slot);
 }
 

@@ -284,6 +284,7 @@ const struct verifier_keys *keystore_verifier_next(const struct keystore *ks)
 int keystore_audit_first_key(const struct keystore *ks, const struct secret *recovery,
 			     uint8_t ret[static KEYSTORE_AUDIT_LEN], struct report *report)
 {
+	uint8_t pk[KEYRING_PK_LEN];
 	uint8_t key[RECOVERY_KEY_LEN];
 	int r;
 
@@ -292,9 +293,15 @@ int keystore_audit_first_key(const struct keystore *ks, const struct secret *rec
 	r = recovery_parse(secret_string(recovery), secret_len(recovery), key, report);
 	if (r < 0)
 		return r;
-	if (crypto_box_seal_open(ret, ks->auth->audit_first, KEYRING_AUDIT_FIRST_LEN,
-				 ks->auth->recovery_pk, key) != 0)
-		r = ring_tell(report, -EKEYREJECTED, ks, KEYSTORE_SLOT_RECOVERY);
+	(void)crypto_scalarmult_base(pk, key);
+	if (sodium_memcmp(pk, ks->auth->recovery_pk, sizeof(pk)) == 0) {
+		keyring_audit_first(key, ret);
+	} else {
+		r = report_set(report, -EKEYREJECTED,
+			       "this is not the recovery key that %s was made with", ks->dir);
+		report_hint(report, "no key that was added later gives the first key of the "
+				    "audit log");
+	}
 	sodium_memzero(key, sizeof(key));
 	return r;
 }

@@ -117,7 +117,12 @@ def recovery_slot(results, root):
            "a mistyped one is told", "checksum")
     root.ctl("seal")
     expect(results, unseal(root, key, "--recovery"), 0, "it opens the keystore", "both tiers")
+    expect(results, root.ctl("audit", "verify", "--recovery", stdin=key + "\n", check=False), REFUSED,
+           "but gives no key of the audit log", "made with")
     root.ctl("store", "slot", "remove", slot[:8])
+    said = root.ctl("store", "slot", "add", "recovery").stdout
+    results.check("Keep the first recovery key" in said, "which is said to who makes one", said)
+    root.ctl("store", "slot", "remove", re.search(r"The slot ([0-9a-f]+) is made", said)[1])
     root.ctl("seal")
     expect(results, unseal(root, key, "--recovery"), REFUSED, "removed, it does not any more")
     root.unseal()

@@ -8,6 +8,7 @@
 #include "base/fs.h"
 #include "keystore/backup.h"
 #include "keystore/internal.h"
+#include "keystore/recovery.h"
 
 enum {
 	SECRET_MAX_LEN = 60000,
@@ -295,7 +296,65 @@ static void read_vector(const char *name, struct buf *ret)
 	assert_int_equal(fs_read(AT_FDCWD, path, 1024 * 1024, ret), 0);
 }
 
-/* They were made by the code that first wrote this format. */
+/* ---- how tests/vectors/backup is made: ROTATED_WRITE_VECTORS=DIR in the environment ---- */
+
+/* Also in tests/fuzz/fuzz-backup.c, which opens what tests/tools/keystore-vectors makes of
+ * them. */
+static const uint8_t known_recovery_key[32] = "the recovery key of every test";
+
+/* keystore_create() draws both roots and the recovery key at once. */
+static void random_with_known_recovery_key(void *context, void *out, size_t len)
+{
+	randombytes_buf(out, len);
+	if (len == 64 + sizeof(known_recovery_key))
+		memcpy((uint8_t *)out + 64, known_recovery_key, sizeof(known_recovery_key));
+	(void)context;
+}
+
+static void write_vector(const char *dir, const char *name, const void *data, size_t len)
+{
+	char path[PATH_MAX];
+
+	assert_true(snprintf(path, sizeof(path), "%s/%s", dir, name) < (int)sizeof(path));
+	assert_int_equal(fs_replace(AT_FDCWD, path, data, len, 0644), 0);
+}
+
+static void write_backup(struct keystore *ks, const char *dir, const char *name)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+
+	make(ks, &b);
+	write_vector(dir, name, b.data, b.len);
+}
+
+static void write_vectors(const char *dir)
+{
+	struct fixture *f = NULL;
+	cleanup_secret struct secret *recovery = NULL;
+	cleanup_keystore struct keystore *ks = NULL;
+	char expected[RECOVERY_TEXT_SIZE];
+
+	assert_int_equal(fixture_setup((void **)&f), 0);
+	f->env.random = random_with_known_recovery_key;
+	recovery = fixture_create(f);
+	recovery_format(known_recovery_key, expected);
+	assert_string_equal(secret_string(recovery), expected);
+	write_vector(dir, "recovery", secret_data(recovery), secret_len(recovery));
+	ks = fixture_open(f);
+	fixture_unlock_both(ks);
+	write_backup(ks, dir, "empty.backup");
+	fixture_put(ks, "billing", KEYSTORE_AUTH, "verifier");
+	fixture_put(ks, "dkim", KEYSTORE_ISSUER, "private key");
+	fixture_put(ks, "gone", KEYSTORE_AUTH, "x");
+	fixture_remove(ks, "gone");
+	write_backup(ks, dir, "one-chunk.backup");
+	put_big(ks, "big-1", KEYSTORE_AUTH);
+	put_big(ks, "big-2", KEYSTORE_ISSUER);
+	put_big(ks, "big-3", KEYSTORE_AUTH);
+	write_backup(ks, dir, "three-chunks.backup");
+	assert_int_equal(fixture_teardown((void **)&f), 0);
+}
+
 static void backups_of_format_1_are_still_read(void **state)
 {
 	static const struct {
@@ -503,5 +562,9 @@ int main(void)
 		TEST(backup_is_not_made_of_a_store_that_lost_a_record),
 	};
 
+	if (getenv("ROTATED_WRITE_VECTORS")) {
+		write_vectors(getenv("ROTATED_WRITE_VECTORS"));
+		return 0;
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

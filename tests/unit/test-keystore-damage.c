@@ -332,7 +332,7 @@ static void an_altered_meta_keeps_the_keystore_shut(void **state)
 	assert_false(keystore_is_open(ks, KEYSTORE_AUTH));
 }
 
-/* tests/vectors/store-v2 was made by the code that first wrote this format. */
+/* tests/vectors/store-v2 was made by the code that first wrote what the format is now. */
 static void copy_store(const struct fixture *f, const char *name)
 {
 	const char *top = getenv("TOP_SRCDIR");
@@ -456,7 +456,8 @@ static void add_other_slots(const struct fixture *f, struct keystore *ks)
 	}
 }
 
-/* How store-v2 was made: ROTATED_WRITE_VECTORS=DIR in the environment. */
+/* How store-v2 is made: ROTATED_WRITE_VECTORS=DIR in the environment, which
+ * tests/tools/keystore-vectors sets. */
 static void write_fixture(const char *dir)
 {
 	struct fixture *f = NULL;

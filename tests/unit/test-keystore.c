@@ -2,8 +2,14 @@
 /* The keystore as its callers see it: opening, changing, sealing. */
 #include "tests/unit/keystore-fixture.h"
 
+#include <fcntl.h>
+#include <sodium.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+
+#include "base/fs.h"
+#include "keystore/internal.h"
+#include "keystore/recovery.h"
 
 static const struct keystore_id billing = { "password", "verifier", "billing" };
 
@@ -454,6 +460,50 @@ static void the_audit_end_is_kept_with_the_transaction(void **state)
 	assert_int_equal(keystore_audit_first_key(ks, recovery, first, NULL), 0);
 }
 
+/* Who holds AUTH writes the AUTH body: nothing in it may choose the key that history is checked
+ * with. */
+static void the_first_audit_key_follows_from_the_recovery_key_alone(void **state)
+{
+	cleanup_secret struct secret *recovery = fixture_create(*state);
+	cleanup_secret struct secret *another = NULL;
+	cleanup_keystore struct keystore *ks = fixture_open(*state);
+	const struct keystore_new_slot slot = { .type = KEYSTORE_SLOT_RECOVERY };
+	uint8_t id[KEYSTORE_SLOT_ID_LEN];
+	uint8_t expected[KEYSTORE_AUDIT_LEN];
+	uint8_t first[KEYSTORE_AUDIT_LEN];
+	uint8_t key[RECOVERY_KEY_LEN];
+
+	assert_int_equal(
+		recovery_parse(secret_string(recovery), secret_len(recovery), key, NULL), 0);
+	assert_int_equal(crypto_kdf_derive_from_key(expected, 32, 1, "rtaudit1", key), 0);
+	fixture_unlock_both(ks);
+	assert_int_equal(keystore_audit_first_key(ks, recovery, first, NULL), 0);
+	assert_memory_equal(first, expected, sizeof(first));
+	assert_int_equal(keystore_slot_add(ks, &slot, id, &another, NULL), 0);
+	assert_int_equal(keystore_audit_first_key(ks, another, first, NULL), -EKEYREJECTED);
+	/* a public key of his own makes him no key of history */
+	keys_unprotect(ks->auth);
+	memset(ks->auth->recovery_pk, 9, sizeof(ks->auth->recovery_pk));
+	keys_protect(ks->auth);
+	assert_int_equal(keystore_audit_first_key(ks, recovery, first, NULL), -EKEYREJECTED);
+}
+
+/* The difference of two open sums would be a term of the set hash. */
+static void the_anchor_tells_nothing_of_the_set_hash(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_keystore struct keystore *ks = fixture_new(f);
+	cleanup_buf struct buf file = BUF_INIT;
+	char path[PATH_MAX];
+
+	fixture_unlock_both(ks);
+	fixture_put(ks, "billing", KEYSTORE_AUTH, "x");
+	fixture_path(f, "anchor", path);
+	assert_int_equal(fs_read(AT_FDCWD, path, ANCHOR_LEN, &file), 0);
+	for (size_t at = 0; at + SET_HASH_LEN <= file.len; at++)
+		assert_memory_not_equal(file.data + at, ks->meta->set.sum, SET_HASH_LEN);
+}
+
 static void slots_are_listed_added_and_removed(void **state)
 {
 	cleanup_keystore struct keystore *ks = fixture_new(*state);
@@ -523,6 +573,8 @@ int main(void)
 		TEST(a_missing_keystore_is_named),
 		TEST(only_one_process_has_it_open),
 		TEST(the_audit_end_is_kept_with_the_transaction),
+		TEST(the_first_audit_key_follows_from_the_recovery_key_alone),
+		TEST(the_anchor_tells_nothing_of_the_set_hash),
 		TEST(slots_are_listed_added_and_removed),
 		TEST(names_and_bodies_are_not_in_the_files),
 	};
