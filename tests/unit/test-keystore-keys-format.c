@@ -574,6 +574,37 @@ static void make_verifier_keys(struct verifier_keys *k)
 	key_of(0x04, k->decoy);
 }
 
+/* Whoever held a tier open could leave a key of his own there, for a slot to come. */
+static void a_body_with_the_key_of_no_slot_is_refused(void **state)
+{
+	static const struct slot_mac surplus = { .id = "slot of no ring" };
+
+	(void)state;
+	for (int tier = 0; tier < 2; tier++) {
+		struct sample_ring s;
+		struct keyring_file file;
+
+		make_ring(&s);
+		for (int with = 0; with < 2; with++) {
+			if (with)
+				slot_macs_add(tier ? &s.issuer->macs : &s.auth->macs, &surplus);
+			buf_clear(&s.file);
+			assert_int_equal(keyring_encode(&s.ring,
+							&(struct keyring_content){
+								s.auth, s.issuer, { NULL, 0 } },
+							&s.rng, &s.file),
+					 0);
+			assert_int_equal(
+				keyring_decode(SPAN_OF(s.file.data, s.file.len), &file), 0);
+			assert_int_equal(keyring_open_auth(&file, s.auth),
+					 with && !tier ? -EBADMSG : 0);
+			assert_int_equal(keyring_open_issuer(&file, s.issuer),
+					 with && tier ? -EBADMSG : 0);
+		}
+		free_ring(&s);
+	}
+}
+
 static void a_verifier_is_as_documented(void **state)
 {
 	static const uint8_t salt[16] = "sixteen salt byt";
@@ -730,6 +761,7 @@ int main(void)
 		cmocka_unit_test(a_newer_keyring_is_told_from_a_damaged_one),
 		cmocka_unit_test(a_slot_by_who_has_only_the_file_does_not_open),
 		cmocka_unit_test(who_holds_auth_alone_forges_no_issuer_root),
+		cmocka_unit_test(a_body_with_the_key_of_no_slot_is_refused),
 		cmocka_unit_test(a_verifier_is_as_documented),
 		cmocka_unit_test(an_index_entry_is_as_documented),
 		cmocka_unit_test(index_meta_is_as_documented),
