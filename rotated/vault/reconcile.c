@@ -220,7 +220,8 @@ static void say_unknown(struct reconcile_plan *p)
 
 /* ---- the plan ---- */
 
-int reconcile_plan_new(struct manager *m, struct reconcile_plan **ret, struct report *report)
+int reconcile_plan_new(struct manager *m, uint64_t txid, struct reconcile_plan **ret,
+		       struct report *report)
 {
 	struct reconcile_plan *p = calloc(1, sizeof(*p));
 	struct keystore_audit end;
@@ -228,7 +229,7 @@ int reconcile_plan_new(struct manager *m, struct reconcile_plan **ret, struct re
 
 	if (r == 0) {
 		p->since = keystore_time(m->keystore);
-		r = reconcile_read_log(m, &end, keystore_txid(m->keystore), p);
+		r = reconcile_read_log(m, &end, txid, p);
 	}
 	sodium_memzero(&end, sizeof(end));
 	if (r < 0) {

@@ -23,8 +23,9 @@ enum { RECONCILE_JUMP = 100 };
 
 struct reconcile_plan;
 
-/* What the log says was done since the keystore's last transaction. AUTH must be open. */
-must_check int reconcile_plan_new(struct manager *m, struct reconcile_plan **ret,
+/* What the log says was done since transaction TXID: the keystore's last one, or that of the
+ * backup which it was made out of, since making it took transactions too. AUTH must be open. */
+must_check int reconcile_plan_new(struct manager *m, uint64_t txid, struct reconcile_plan **ret,
 				  struct report *report);
 void reconcile_plan_free(struct reconcile_plan *p); /* NULL is allowed */
 /* False: the log is not newer than the keystore, so what was done since is not known. */

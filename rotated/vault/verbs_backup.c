@@ -401,8 +401,8 @@ static void put_restored(struct reply *reply, const struct keystore_restored *do
 /* ---- Store.RestoreEnd ---- */
 
 /* The new keystore is on the disk: it is opened, as after an unseal. */
-static int open_restored(struct manager *m, const struct secret *recovery,
-			 struct report *report)
+static int open_restored(struct manager *m, const struct keystore_restored *done,
+			 const struct secret *recovery, struct report *report)
 {
 	struct reconcile_plan *p = NULL;
 	int r;
@@ -412,7 +412,7 @@ static int open_restored(struct manager *m, const struct secret *recovery,
 	if (r == 0)
 		r = keystore_unlock_recovery(m->keystore, recovery, report);
 	if (r == 0)
-		r = reconcile_plan_new(m, &p, report);
+		r = reconcile_plan_new(m, done->from.txid, &p, report);
 	if (r == 0)
 		r = store_restored(m, p, report);
 	reconcile_plan_free(p);
@@ -443,7 +443,7 @@ static enum wire_status finish_restore(struct manager *m, const struct keystore_
 	log_notice("the keystore was restored by %s: transaction %" PRIu64 ", %" PRIu64
 		   " records",
 		   actor, done->from.txid, done->from.records);
-	r = open_restored(m, recovery, &reply->report);
+	r = open_restored(m, done, recovery, &reply->report);
 	if (r < 0)
 		return reply_fail(reply, r);
 	note(m, "store.restore", actor, "ok");
