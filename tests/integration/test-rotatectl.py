@@ -186,7 +186,8 @@ def credential_verbs(results, root):
 
 
 OPERANDS = {"SERVICE": "billing", "LOGIN": "billing.3", "CERTIFICATE": "billing.3", "DOMAIN": "example.com", "SELECTOR": "r20260101",
-            "UPSTREAM": "ses", "NAME": "ses.1", "HELD": "5f1c8a02", "KIND": "recovery", "SLOT": "recovery", "FILE": "/dev/null"}
+            "UPSTREAM": "ses", "NAME": "ses.1", "HELD": "5f1c8a02", "KIND": "recovery", "SLOT": "recovery", "FILE": "/dev/null",
+            "ENTRY": "password/billing"}
 
 
 def verbs():
