@@ -61,6 +61,9 @@ struct keystore {
 	bool locked;		 /* all of the memory above is locked into RAM */
 	bool walking;		 /* inside keystore_foreach(), which owns scratch */
 	struct store_copy *copy; /* compact.c: NULL unless one is being made */
+	/* txn.c: of the one transaction, all zero between two, since mapping and locking cost a
+	 * tenth of a commit; NULL: none was made yet */
+	void *txn_memory;
 	bool in_txn;
 	bool in_backup; /* a reader holds old pages */
 	MDB_txn *backup_txn; /* of that; NULL: lost as the environment was opened anew */

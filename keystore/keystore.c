@@ -149,6 +149,7 @@ void keystore_close(struct keystore *ks)
 		mdb_env_close(ks->db);
 	store_pool_free(ks->pool);
 	keys_free(ks->scratch);
+	keys_free(ks->txn_memory);
 	buf_release(&ks->ring_bytes);
 	closep(&ks->dirfd); /* and with it the lock */
 	free(ks);

@@ -34,16 +34,16 @@ static int begin(struct keystore *ks, struct keystore_txn **ret, struct report *
 	r = db_grow(ks->db, MAP_AHEAD);
 	if (r < 0)
 		return db_report(report, r, "cannot grow", ks->store_dir);
-	txn = keys_alloc(sizeof(*txn), &ks->locked);
+	if (!ks->txn_memory)
+		ks->txn_memory = keys_alloc(sizeof(*txn), &ks->locked);
+	txn = ks->txn_memory;
 	if (!txn)
 		return report_set(report, -ENOMEM, "out of guarded memory");
 	/* whoever died while reading must not keep old pages from being used again */
 	ignore_result(db_error(mdb_reader_check(ks->db, &dead)));
 	r = db_error(mdb_txn_begin(ks->db, NULL, 0, &txn->db));
-	if (r < 0) {
-		keys_free(txn);
+	if (r < 0)
 		return db_report(report, r, "cannot change", ks->store_dir);
-	}
 	txn->ks = ks;
 	txn->next = *ks->meta;
 	txn->next.txid++;
@@ -83,7 +83,7 @@ static void finish(struct keystore_txn *txn)
 	undo_drop(&txn->undo, 0);
 	free(txn->undo.all);
 	txn->ks->in_txn = false;
-	keys_free(txn);
+	sodium_memzero(txn, sizeof(*txn));
 }
 
 void keystore_abort(struct keystore_txn *txn)
