@@ -6,6 +6,7 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { BOOT_ID_LEN = 16 };
@@ -18,6 +19,7 @@ struct moment {
 	uint64_t wall;		      /* CLOCK_REALTIME, microseconds since 1970 */
 	uint64_t boot;		      /* CLOCK_BOOTTIME, microseconds since this boot */
 	uint8_t boot_id[BOOT_ID_LEN]; /* which boot `boot` counts from */
+	bool is_synced;		      /* the kernel was told by NTP that `wall` is right */
 };
 
 /* Where a program gets its moments; tests put their own behind it. */

@@ -129,7 +129,7 @@ static const char *check_active(const struct engine_check *c)
 
 static bool may_leave(const struct engine_check *c, const struct engine_version *was)
 {
-	uint64_t age = was->age + engine_elapsed(&c->prev->seen, c->now);
+	uint64_t age = was->age + engine_passed(was, &c->prev->seen, c->now);
 
 	if (was->is_revoked ||
 	    (c->seen->event == ENGINE_EVENT_REVOKE && c->seen->version == was->version))
@@ -173,11 +173,10 @@ static bool is_seen(const struct engine_check *c, uint32_t version)
 /* 4: no wait is credited with more than passed, none ends early, none begins unseen. */
 static const char *check_waits(const struct engine_check *c)
 {
-	uint64_t passed = engine_elapsed(&c->prev->seen, c->now);
-
 	for (uint32_t i = 0; i < c->prev->count; i++) {
 		const struct engine_version *was = &c->prev->versions[i];
 		const struct engine_version *is = engine_find(&c->next->next, was->version);
+		uint64_t passed = engine_passed(was, &c->prev->seen, c->now);
 
 		if (!is)
 			continue;

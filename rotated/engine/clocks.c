@@ -14,16 +14,34 @@ static uint64_t difference(uint64_t from, uint64_t to)
 	return to > from ? to - from : 0;
 }
 
+static bool is_same_boot(const struct moment *a, const struct moment *b)
+{
+	return memcmp(a->boot_id, b->boot_id, BOOT_ID_LEN) == 0;
+}
+
 /* Within one boot somebody may set the wall clock, but not the boot clock: the lesser counts.
- * Across boots the wall clock is all there is. */
+ * A machine that started anew was off for as long as its battery clock says, which may be years
+ * wrong; what it ran since is sure. */
 uint64_t engine_elapsed(const struct moment *from, const struct moment *to)
 {
 	uint64_t wall = difference(from->wall, to->wall);
-	uint64_t boot = difference(from->boot, to->boot);
+	uint64_t boot = is_same_boot(from, to) ? difference(from->boot, to->boot) : to->boot;
 
-	if (memcmp(from->boot_id, to->boot_id, BOOT_ID_LEN) != 0)
-		return wall;
 	return wall < boot ? wall : boot;
+}
+
+uint64_t engine_elapsed_by_date(const struct moment *from, const struct moment *to)
+{
+	if (is_same_boot(from, to) || !from->is_synced || !to->is_synced)
+		return engine_elapsed(from, to);
+	return difference(from->wall, to->wall);
+}
+
+uint64_t engine_passed(const struct engine_version *v, const struct moment *from,
+		       const struct moment *to)
+{
+	return v->state == ENGINE_ACTIVE ? engine_elapsed_by_date(from, to)
+					 : engine_elapsed(from, to);
 }
 
 static uint64_t add_capped(uint64_t a, uint64_t b)
@@ -37,8 +55,11 @@ void engine_credit(struct engine_item *item, const struct moment *now)
 {
 	uint64_t passed = engine_elapsed(&item->seen, now);
 
-	for (uint32_t i = 0; i < item->count; i++)
-		item->versions[i].age = add_capped(item->versions[i].age, passed);
+	for (uint32_t i = 0; i < item->count; i++) {
+		struct engine_version *v = &item->versions[i];
+
+		v->age = add_capped(v->age, engine_passed(v, &item->seen, now));
+	}
 	if (item->failures > 0)
 		item->failing = add_capped(item->failing, passed);
 	item->retry_in = difference(passed, item->retry_in);

@@ -56,7 +56,8 @@ enum {
 	ITEM_IS_DISABLED = 2,
 	ITEM_IS_HELD = 4,
 	ITEM_IS_TIDYING = 8,
-	ITEM_FLAGS = 15
+	ITEM_SEEN_IS_SYNCED = 16,
+	ITEM_FLAGS = 31
 };
 enum { VERSION_IS_APPLIED = 1, VERSION_IS_REVOKED = 2, VERSION_FLAGS_ALL = 3 };
 
@@ -137,7 +138,8 @@ void engine_encode(const struct engine_item *item, struct buf *out)
 		   (item->is_due ? ITEM_IS_DUE : 0U) |
 			   (item->is_disabled ? ITEM_IS_DISABLED : 0U) |
 			   (item->is_held ? ITEM_IS_HELD : 0U) |
-			   (item->is_tidying ? ITEM_IS_TIDYING : 0U));
+			   (item->is_tidying ? ITEM_IS_TIDYING : 0U) |
+			   (item->seen.is_synced ? ITEM_SEEN_IS_SYNCED : 0U));
 	if (item->failures > 0)
 		put_text(out, TAG_TROUBLE, engine_outcome_word(item->trouble));
 	put_text(out, TAG_DETAIL, item->detail);
@@ -336,6 +338,7 @@ static int get_item_flags(const struct tlv *t, struct engine_item *item)
 	item->is_disabled = flags & ITEM_IS_DISABLED;
 	item->is_held = flags & ITEM_IS_HELD;
 	item->is_tidying = flags & ITEM_IS_TIDYING;
+	item->seen.is_synced = flags & ITEM_SEEN_IS_SYNCED;
 	return 0;
 }
 

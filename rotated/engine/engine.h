@@ -20,7 +20,9 @@
  *	7. what goes outside is in use only after the outside was seen to take it.
  *
  * All times are microseconds. A wait is not a point in time but an age: every step credits
- * what passed since the last one, by the clock that says less.
+ * what passed since the last one, by the clock that says less. A machine that was off credits
+ * that time to no wait that protects, and to a schedule only if it knew the date before and
+ * after: no start with a wrong clock makes everything due at once.
  */
 #ifndef ROTATED_ENGINE_ENGINE_H
 #define ROTATED_ENGINE_ENGINE_H
@@ -197,8 +199,18 @@ must_check int engine_step(const struct engine_item *item, const struct engine_p
 			   const struct moment *now, const struct engine_observation *seen,
 			   struct engine_result *ret);
 
-/* The time that passed for sure between two moments; 0 if it seems to run backwards. */
+/* The time that passed for sure between two moments; 0 if it seems to run backwards. Of the time
+ * that the machine was off nothing counts. */
 uint64_t engine_elapsed(const struct moment *from, const struct moment *to);
+
+/* The same with the time that it was off, if the clock was synchronised at both moments: for
+ * what goes by the date, and hurts nobody when it comes early. */
+uint64_t engine_elapsed_by_date(const struct moment *from, const struct moment *to);
+
+/* What is credited to V for the time between two moments: by the date to the active version,
+ * whose age is the schedule's, and the sure time to all that waits for safety. */
+uint64_t engine_passed(const struct engine_version *v, const struct moment *from,
+		       const struct moment *to);
 
 /* Borrowed from ITEM; NULL when there is none. */
 const struct engine_version *engine_find(const struct engine_item *item, uint32_t version);

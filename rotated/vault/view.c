@@ -56,7 +56,7 @@ static uint64_t age_by_now(const struct manager *m, const struct item *item,
 {
 	struct moment now = manager_now(m);
 
-	return v->age + engine_elapsed(&item->engine.seen, &now);
+	return v->age + engine_passed(v, &item->engine.seen, &now);
 }
 
 uint64_t view_next_rotation(const struct manager *m, const struct item *item)

@@ -26,6 +26,9 @@ enum {
 	LATE_MAX = 16
 };
 
+/* The date at which every history begins. */
+#define BEGINNING (UINT64_C(1795424400) * USEC_PER_SEC)
+
 /* What a server will answer from some time on. */
 struct change {
 	uint64_t at; /* true time */
@@ -135,6 +138,16 @@ static void check_waits_in_truth(struct world *w, const struct engine_item *prev
 		    spent < engine_soak(was, &w->policy))
 			fail_history("a soak was really shorter than it must be");
 	}
+}
+
+static void check_due_in_truth(struct world *w, const struct engine_item *prev)
+{
+	const struct engine_version *was = engine_find_phase(prev, ENGINE_CURRENT);
+
+	if (was && !prev->is_due && w->item.is_due &&
+	    w->truth - w->entered[was->version][ENGINE_ACTIVE] <
+		    engine_due_age(prev, &w->policy))
+		fail_history("a wrong clock made a version due");
 }
 
 static void check_use(const struct world *w)
@@ -301,6 +314,7 @@ static bool observe(struct world *w, struct engine_observation seen)
 	erase(w, &res);
 	note_states(w, &prev);
 	check_waits_in_truth(w, &prev);
+	check_due_in_truth(w, &prev);
 	if (!w->is_calm && chance(w, 4)) {
 		crash(w); /* before the actions were begun */
 		return true;
@@ -329,8 +343,14 @@ static void set_clock(struct world *w)
 		w->clock.wall += by;
 	else
 		w->clock.wall -= by < w->clock.wall / 2 ? by : 0;
+	w->clock.is_synced = false;
 	settle(w);
-	store(w, &w->item); /* a clock that was set is written down at once */
+}
+
+static void sync_clock(struct world *w)
+{
+	w->clock.wall = BEGINNING + w->truth;
+	w->clock.is_synced = true;
 }
 
 static void reboot(struct world *w)
@@ -340,6 +360,12 @@ static void reboot(struct world *w)
 	pass(w, away);
 	w->clock.boot = draw(w) % MINUTE;
 	w->clock.boot_id[0]++;
+	if (chance(w, 50)) {
+		sync_clock(w);
+	} else { /* its battery clock may say anything */
+		w->clock.wall = draw(w) % (2 * BEGINNING);
+		w->clock.is_synced = false;
+	}
 	crash(w);
 }
 
@@ -377,8 +403,10 @@ static void happen(struct world *w)
 		luck = 99;
 	if (luck < 12)
 		operate(w);
-	else if (luck < 16)
+	else if (luck < 14)
 		set_clock(w);
+	else if (luck < 16)
+		sync_clock(w);
 	else if (luck < 19)
 		reboot(w);
 	else if (luck < 23)
@@ -396,7 +424,7 @@ static void begin(struct world *w, uint32_t seed, enum engine_kind kind)
 {
 	*w = (struct world){
 		.random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1,
-		.clock = { .wall = UINT64_C(1795424400) * USEC_PER_SEC, .boot = MINUTE },
+		.clock = { .wall = BEGINNING, .boot = MINUTE },
 		.policy = { .schedule = 90 * DAY,
 			    .overlap = 14 * DAY,
 			    .soak = HOUR,

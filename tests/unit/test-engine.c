@@ -615,15 +615,86 @@ static void setting_the_clock_back_only_lengthens_a_wait(void **state)
 	assert_int_equal(tick(&b), ENGINE_ACTION_WITHDRAW);
 }
 
-static void time_across_a_reboot_counts_by_the_wall_clock(void **state)
+static void of_time_across_a_reboot_only_the_new_boot_is_sure(void **state)
 {
 	struct moment before = { .wall = 100 * DAY, .boot = 50 * DAY };
 	struct moment after = { .wall = 103 * DAY, .boot = MINUTE, .boot_id = { 1 } };
 
 	(void)state;
-	assert_int_equal(engine_elapsed(&before, &after), 3 * DAY);
+	assert_int_equal(engine_elapsed(&before, &after), MINUTE);
 	after.wall = 90 * DAY;
 	assert_int_equal(engine_elapsed(&before, &after), 0);
+}
+
+static void by_the_date_a_reboot_counts_if_the_date_was_known(void **state)
+{
+	struct moment before = { .wall = 100 * DAY, .boot = 50 * DAY, .is_synced = true };
+	struct moment after = {
+		.wall = 103 * DAY, .boot = MINUTE, .boot_id = { 1 }, .is_synced = true
+	};
+
+	(void)state;
+	assert_int_equal(engine_elapsed_by_date(&before, &after), 3 * DAY);
+	before.is_synced = false;
+	assert_int_equal(engine_elapsed_by_date(&before, &after), MINUTE);
+	before.is_synced = true;
+	after.is_synced = false;
+	assert_int_equal(engine_elapsed_by_date(&before, &after), MINUTE);
+}
+
+/* Within a boot the boot clock says how much it can have been at most. */
+static void by_the_date_a_clock_that_is_set_counts_for_nothing(void **state)
+{
+	struct moment before = { .wall = 100 * DAY, .boot = 50 * DAY, .is_synced = true };
+	struct moment after = { .wall = 300 * DAY, .boot = 51 * DAY, .is_synced = true };
+
+	(void)state;
+	assert_int_equal(engine_elapsed_by_date(&before, &after), DAY);
+}
+
+static void a_battery_clock_of_years_ahead_shortens_no_overlap(void **state)
+{
+	struct bench b = bench_new(ENGINE_DKIM);
+
+	(void)state;
+	activate(&b, 1);
+	activate(&b, 2);
+	b.now.wall += 3650 * DAY;
+	b.now.boot = MINUTE;
+	b.now.boot_id[0]++;
+	b.now.is_synced = true;
+	assert_int_equal(tick(&b), ENGINE_ACTION_NONE);
+	assert_int_equal(state_of(&b, 1), ENGINE_RETIRING);
+	pass(&b, b.policy.overlap);
+	assert_int_equal(tick(&b), ENGINE_ACTION_WITHDRAW);
+}
+
+static void a_start_with_a_wrong_date_makes_nothing_due(void **state)
+{
+	struct bench b = bench_new(ENGINE_DKIM);
+
+	(void)state;
+	activate(&b, 1);
+	b.now.wall += 3650 * DAY;
+	b.now.boot = MINUTE;
+	b.now.boot_id[0]++;
+	assert_int_equal(tick(&b), ENGINE_ACTION_NONE);
+	assert_false(b.item.is_due);
+	assert_int_equal(state_of(&b, 1), ENGINE_ACTIVE);
+}
+
+static void what_came_due_while_the_machine_was_off_is_due_once(void **state)
+{
+	struct bench b = bench_new(ENGINE_DKIM);
+
+	(void)state;
+	b.now.is_synced = true;
+	activate(&b, 1);
+	b.now.wall += 5 * b.policy.schedule;
+	b.now.boot = MINUTE;
+	b.now.boot_id[0]++;
+	assert_int_equal(tick(&b), ENGINE_ACTION_CREATE);
+	assert_int_equal(b.item.last_version, 2);
 }
 
 static void selectors_go_up_whatever_the_clock_does(void **state)
@@ -865,7 +936,12 @@ int main(void)
 		cmocka_unit_test(key_is_revoked_even_while_its_record_is_being_published),
 		cmocka_unit_test(setting_the_clock_forward_shortens_no_wait),
 		cmocka_unit_test(setting_the_clock_back_only_lengthens_a_wait),
-		cmocka_unit_test(time_across_a_reboot_counts_by_the_wall_clock),
+		cmocka_unit_test(of_time_across_a_reboot_only_the_new_boot_is_sure),
+		cmocka_unit_test(by_the_date_a_reboot_counts_if_the_date_was_known),
+		cmocka_unit_test(by_the_date_a_clock_that_is_set_counts_for_nothing),
+		cmocka_unit_test(a_battery_clock_of_years_ahead_shortens_no_overlap),
+		cmocka_unit_test(a_start_with_a_wrong_date_makes_nothing_due),
+		cmocka_unit_test(what_came_due_while_the_machine_was_off_is_due_once),
 		cmocka_unit_test(selectors_go_up_whatever_the_clock_does),
 		cmocka_unit_test(selectors_after_the_alphabet_stay_distinct),
 		cmocka_unit_test(due_dates_are_spread_by_at_most_a_twentieth),
