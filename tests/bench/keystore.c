@@ -22,6 +22,7 @@
 #include "base/cleanup.h"
 #include "keystore/backup.h"
 #include "keystore/internal.h"
+#include "keystore/restore.h"
 
 enum {
 	ROUNDS = 5,
@@ -34,7 +35,13 @@ enum {
 	BODY = 64,
 	ATTRS = 68,
 	CHUNK = 64 * 1024,
+	STORED = 304, /* bytes of a record's value in the store */
+	NOISE = 4096, /* drawn before any clock runs */
 };
+
+enum { PROBE, BARE_ONE, BARE_GROUP, ONE, GROUPED, ONE_BIG, WRITES };
+
+#define STORE_FILE "big/store/data.mdb"
 
 static const char passphrase[] = "correct horse battery staple";
 
@@ -45,6 +52,9 @@ struct bench {
 	struct keystore *small, *big;
 	struct secret *recovery;
 	int probe_fd;
+	MDB_env *bare; /* one table of keys and values of that size, and nothing else */
+	MDB_dbi bare_table;
+	uint8_t noise[NOISE];
 };
 
 static void die(const char *what, int r, const struct report *report)
@@ -120,7 +130,7 @@ static void show(const struct line *l, const double *value, const double *limit,
 	if (l->must > 0)
 		(void)snprintf(target, sizeof(target), "%s%g, reach %g",
 			       l->is_ceiling ? "at most " : "at least ", l->must, l->reach);
-	(void)printf("%-42s %10.0f %-9s %10.0f %-30s %6.2f  %-24s %s\n", l->what,
+	(void)printf("%-42s %10.0f %-9s %10.0f %-30s %7.3g  %-24s %s\n", l->what,
 		     median(value, n), l->unit, median(limit, n), l->limit, line.ratio, target,
 		     verdict(&line));
 	(void)fflush(stdout);
@@ -128,11 +138,11 @@ static void show(const struct line *l, const double *value, const double *limit,
 
 /* ---- records ---- */
 
-static struct keystore_record make_record(unsigned number, char name[static 24])
+static struct keystore_record make_record(const struct bench *b, unsigned number,
+					  char name[static 24])
 {
-	static uint8_t body[BODY], attrs[ATTRS];
+	static uint8_t attrs[ATTRS];
 
-	randombytes_buf(body, sizeof(body));
 	/* scattered like hashes, and never twice */
 	(void)snprintf(name, 24, "record-%08x", number * 2654435761U);
 	return (struct keystore_record){
@@ -140,15 +150,15 @@ static struct keystore_record make_record(unsigned number, char name[static 24])
 		.tier = KEYSTORE_AUTH,
 		.attrs = attrs,
 		.attrs_len = sizeof(attrs),
-		.body = body,
-		.body_len = sizeof(body),
+		.body = b->noise + number % (NOISE - BODY),
+		.body_len = BODY,
 	};
 }
 
-static void put(struct keystore_txn *txn, unsigned number)
+static void put(const struct bench *b, struct keystore_txn *txn, unsigned number)
 {
 	char name[24];
-	const struct keystore_record rec = make_record(number, name);
+	const struct keystore_record rec = make_record(b, number, name);
 	int r = keystore_put(txn, &rec, NULL);
 
 	if (r < 0)
@@ -227,6 +237,44 @@ static double probe_time(struct bench *b, unsigned count)
 	return now() - t;
 }
 
+static void open_bare(struct bench *b)
+{
+	MDB_txn *txn = NULL;
+	char path[PATH_MAX];
+
+	path_of(b, "bare", path);
+	if (mdb_env_create(&b->bare) || mdb_env_set_maxdbs(b->bare, 1) ||
+	    mdb_env_set_mapsize(b->bare, 1024 * 1024 * 1024) ||
+	    mdb_env_open(b->bare, path, MDB_NOSUBDIR, 0600) ||
+	    mdb_txn_begin(b->bare, NULL, 0, &txn) ||
+	    mdb_dbi_open(txn, "records", MDB_CREATE, &b->bare_table) || mdb_txn_commit(txn))
+		die(path, -EIO, NULL);
+}
+
+/* What LMDB alone takes for TXNS transactions of COUNT values: its two syncs and its pages. */
+static double bare_puts_time(struct bench *b, unsigned count, unsigned txns)
+{
+	uint8_t keys[GROUP * TURN][SEAL_HASH_LEN];
+	double t;
+
+	randombytes_buf(keys, sizeof(keys));
+	t = now();
+	for (unsigned i = 0; i < txns; i++) {
+		MDB_txn *txn = NULL;
+		int r = mdb_txn_begin(b->bare, NULL, 0, &txn);
+
+		for (unsigned j = 0; r == 0 && j < count; j++) {
+			MDB_val key = { SEAL_HASH_LEN, keys[i * count + j] };
+			MDB_val value = { STORED, b->noise };
+
+			r = mdb_put(txn, b->bare_table, &key, &value, 0);
+		}
+		if (r || mdb_txn_commit(txn))
+			die("bare put", -EIO, NULL);
+	}
+	return now() - t;
+}
+
 static double probe(struct bench *b)
 {
 	return SYNCS / probe_time(b, SYNCS);
@@ -243,14 +291,14 @@ static double puts_time(struct bench *b, struct keystore *ks, unsigned count, un
 		for (unsigned j = 0; j < count; j++) {
 			if (count == GROUP)
 				(void)keystore_mark(txn);
-			put(txn, b->next++);
+			put(b, txn, b->next++);
 		}
 		commit(txn);
 	}
 	return now() - t;
 }
 
-static double import(struct keystore *ks, unsigned from, unsigned count)
+static double import(const struct bench *b, struct keystore *ks, unsigned count)
 {
 	struct report report = { 0 };
 	struct keystore_import *imp;
@@ -259,7 +307,7 @@ static double import(struct keystore *ks, unsigned from, unsigned count)
 
 	for (unsigned i = 0; r == 0 && i < count; i++) {
 		char name[24];
-		const struct keystore_record rec = make_record(from + i, name);
+		const struct keystore_record rec = make_record(b, i, name);
 
 		r = keystore_import_put(imp, &rec);
 	}
@@ -343,7 +391,7 @@ static double bare_gets(struct bench *b)
 /* Records of that size, opened (and sealed) in memory that the processor has at hand. */
 static double bare_aead(bool and_seal)
 {
-	static uint8_t sealed[304 - RECORD_HEADER_LEN], plain[512], key[32], nonce[24],
+	static uint8_t sealed[STORED - RECORD_HEADER_LEN], plain[512], key[32], nonce[24],
 		aad[108];
 	const struct span in = { plain, sizeof(sealed) - SEAL_TAG_LEN };
 	double t;
@@ -383,16 +431,18 @@ static double reopen(struct bench *b)
 	return (now() - t) * 1000;
 }
 
-/* Bytes of the file in a second, one after the other, as records. */
-static double read_file(struct bench *b)
+/* Bytes of the file NAME in a second, one after the other, as records. */
+static double read_file(struct bench *b, const char *name)
 {
 	static uint8_t chunk[1024 * 1024];
 	char path[PATH_MAX];
 	cleanup_close int fd = -1;
 	double t = now();
 
-	path_of(b, "big/store/data.mdb", path);
+	path_of(b, name, path);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		die(path, -errno, NULL);
 	while (read(fd, chunk, sizeof(chunk)) > 0)
 		;
 	return b->records / (now() - t);
@@ -435,6 +485,71 @@ static double backup(struct bench *b)
 	return (double)keystore_count(b->big) / (now() - t);
 }
 
+typedef int push_fn(void *to, const uint8_t *data, size_t len, struct report *report);
+
+static int push_check(void *to, const uint8_t *data, size_t len, struct report *report)
+{
+	return keystore_backup_push(to, data, len, report);
+}
+
+static int push_restore(void *to, const uint8_t *data, size_t len, struct report *report)
+{
+	return keystore_restore_push(to, data, len, report);
+}
+
+/* The file "backup" in pieces, as the vault is sent them. */
+static int push_backup(const struct bench *b, push_fn *push, void *to, struct report *report)
+{
+	static uint8_t chunk[CHUNK];
+	cleanup_close int fd = -1;
+	char path[PATH_MAX];
+	ssize_t n = 0;
+	int r = 0;
+
+	path_of(b, "backup", path);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	while (r >= 0 && (n = read(fd, chunk, sizeof(chunk))) > 0)
+		r = push(to, chunk, (size_t)n, report);
+	return n < 0 ? -EIO : r;
+}
+
+static double verify_backup(struct bench *b)
+{
+	cleanup_backup_reader struct keystore_backup_reader *reader = NULL;
+	struct keystore_backup_info info = { 0 };
+	struct report report = { 0 };
+	double t = now();
+	int r = keystore_backup_read(b->recovery, &reader, &report);
+
+	r = r < 0 ? r : push_backup(b, push_check, reader, &report);
+	if (r == 0)
+		r = keystore_backup_finish(reader, &info, &report);
+	if (r < 0)
+		die("check of a backup", r, &report);
+	return (double)info.records / (now() - t);
+}
+
+static double restore(struct bench *b)
+{
+	cleanup_restore struct keystore_restore *into = NULL;
+	const struct keystore_env env = { .pwhash_ops = 0 };
+	struct keystore_restored done = { 0 };
+	struct report report = { 0 };
+	char path[PATH_MAX];
+	double t = now();
+	int r;
+
+	path_of(b, "restored", path);
+	r = keystore_restore_begin(path, &env, b->recovery, &into, &report);
+	if (r == 0)
+		r = push_backup(b, push_restore, into, &report);
+	if (r == 0)
+		r = keystore_restore_finish(into, &done, &report);
+	if (r < 0)
+		die("restore", r, &report);
+	return (double)done.from.records / (now() - t);
+}
+
 static double reseal(struct bench *b)
 {
 	struct keystore_reseal pass = { 0 };
@@ -452,54 +567,75 @@ static double reseal(struct bench *b)
 /* ---- the program ---- */
 
 /* One round: the rates of syncs and of each kind of put, which take turns. */
-static void measure_puts(struct bench *b, double ret[static 4])
+static void measure_puts(struct bench *b, unsigned round, double (*ret)[ROUNDS])
 {
-	double t[4] = { 0 };
+	double t[WRITES] = { 0 };
 
 	for (unsigned i = 0; i < SYNCS / TURN; i++) {
-		t[0] += probe_time(b, TURN);
-		t[1] += puts_time(b, b->small, 1, TURN);
-		t[2] += puts_time(b, b->big, 1, TURN);
-		t[3] += puts_time(b, b->small, GROUP, TURN);
+		t[PROBE] += probe_time(b, TURN);
+		t[BARE_ONE] += bare_puts_time(b, 1, TURN);
+		t[ONE] += puts_time(b, b->small, 1, TURN);
+		t[ONE_BIG] += puts_time(b, b->big, 1, TURN);
+		t[BARE_GROUP] += bare_puts_time(b, GROUP, TURN);
+		t[GROUPED] += puts_time(b, b->small, GROUP, TURN);
 	}
-	for (unsigned i = 0; i < 4; i++)
-		ret[i] = (i == 3 ? GROUP : 1) * SYNCS / t[i];
+	for (unsigned i = 0; i < WRITES; i++)
+		ret[i][round] = (i == BARE_GROUP || i == GROUPED ? GROUP : 1) * SYNCS / t[i];
+}
+
+static void show_puts(double (*rates)[ROUNDS])
+{
+	static const char sync[] = "append of 4 KiB and fdatasync";
+	static const struct {
+		unsigned of, limit;
+		struct line line;
+	} lines[] = {
+		{ ONE, PROBE, { "one durable put", "/s", sync, 0, 0.6, 1.3, false } },
+		{ BARE_ONE,
+		  PROBE,
+		  { "one durable put of bare LMDB", "/s", sync, 0, 0, 0, false } },
+		{ ONE,
+		  BARE_ONE,
+		  { "one durable put", "/s", "that of bare LMDB", 0, 0, 0, false } },
+		{ GROUPED, PROBE, { "16 writers, group commit", "/s", sync, 0, 5, 8, false } },
+		{ BARE_GROUP,
+		  PROBE,
+		  { "16 puts in one of bare LMDB", "/s", sync, 0, 0, 0, false } },
+		{ GROUPED,
+		  BARE_GROUP,
+		  { "16 writers, group commit", "/s", "16 puts in one of bare LMDB", 0, 0, 0,
+		    false } },
+		{ ONE_BIG,
+		  ONE,
+		  { "one durable put, all records in it", "/s", "one durable put, small store",
+		    0, 0.6, 0.9, false } },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+		show(&lines[i].line, rates[lines[i].of], rates[lines[i].limit], ROUNDS);
 }
 
 static void measure_writing(struct bench *b)
 {
-	double syncs[ROUNDS], ones[ROUNDS], groups[ROUNDS], imports[ROUNDS], bigs[ROUNDS];
+	double rates[WRITES][ROUNDS], imports[ROUNDS];
 	unsigned count = b->records < 50000 ? b->records : 50000;
 	char path[PATH_MAX];
 
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		struct keystore *fresh;
-		double rates[4];
 		char name[16];
 
-		measure_puts(b, rates);
-		syncs[i] = rates[0];
-		ones[i] = rates[1];
-		bigs[i] = rates[2];
-		groups[i] = rates[3];
+		measure_puts(b, i, rates);
 		(void)snprintf(name, sizeof(name), "import%u", i);
 		path_of(b, name, path);
 		fresh = open_store(path, true, NULL);
-		imports[i] = import(fresh, 0, count);
+		imports[i] = import(b, fresh, count);
 		keystore_close(fresh);
 	}
-	show(&(struct line){ "one durable put", "/s", "append of 4 KiB and fdatasync", 0, 0.6,
-			     1.3, false },
-	     ones, syncs, ROUNDS);
-	show(&(struct line){ "16 writers, group commit", "/s", "append of 4 KiB and fdatasync",
-			     0, 5, 8, false },
-	     groups, syncs, ROUNDS);
+	show_puts(rates);
 	show(&(struct line){ "import", "/s", "append of 4 KiB and fdatasync", 0, 15, 20,
 			     false },
-	     imports, syncs, ROUNDS);
-	show(&(struct line){ "one durable put, all records in it", "/s",
-			     "one durable put, small store", 0, 0.6, 0.9, false },
-	     bigs, ones, ROUNDS);
+	     imports, rates[PROBE], ROUNDS);
 }
 
 static void measure_reading(struct bench *b)
@@ -515,7 +651,7 @@ static void measure_reading(struct bench *b)
 		hashes[i] = pwhash();
 		opens[i] = reopen(b);
 		aead[i] = bare_aead(false);
-		files[i] = read_file(b);
+		files[i] = read_file(b, STORE_FILE);
 		verified[i] = verify(b);
 	}
 	show(&(struct line){ "random get, opened", "/CPU s", "LMDB get and AEAD open, bare", 0,
@@ -531,30 +667,35 @@ static void measure_reading(struct bench *b)
 	     verified, files, ROUNDS);
 }
 
+static void show_once(const char *what, double done, const char *than, double limit)
+{
+	show(&(struct line){ what, "records/s", than, 0, 0, 0, false }, &done, &limit, 1);
+}
+
 static void measure_once(struct bench *b)
 {
-	double done[1], limit[1];
+	static const char cached[] = "read of the file, cached";
+	static const char both[] = "AEAD open and seal alone";
+	double done = backup(b);
+	double syncs;
 
-	done[0] = backup(b);
-	limit[0] = read_file(b);
-	show(&(struct line){ "backup", "records/s", "read of the file, cached", 0, 0, 0,
-			     false },
-	     done, limit, 1);
-	limit[0] = probe(b);
-	done[0] = reseal(b);
-	show(&(struct line){ "reseal", "records/s", "append of 4 KiB and fdatasync", 0, 0, 0,
-			     false },
-	     done, limit, 1);
-	limit[0] = bare_aead(true);
-	show(&(struct line){ "reseal", "records/s", "AEAD open and seal alone", 0, 0, 0,
-			     false },
-	     done, limit, 1);
+	show_once("backup", done, cached, read_file(b, STORE_FILE));
+	done = verify_backup(b);
+	show_once("check of a backup", done, cached, read_file(b, "backup"));
+	show_once("check of a backup", done, "AEAD open alone", bare_aead(false));
+	done = restore(b);
+	show_once("restore", done, cached, read_file(b, "backup"));
+	show_once("restore", done, both, bare_aead(true));
+	syncs = probe(b);
+	done = reseal(b);
+	show_once("reseal", done, "append of 4 KiB and fdatasync", syncs);
+	show_once("reseal", done, both, bare_aead(true));
 }
 
 static void show_bytes(const char *what, double bytes, unsigned records)
 {
 	double value[1] = { bytes / records };
-	double limit[1] = { 304 + 32 };
+	double limit[1] = { STORED + SEAL_HASH_LEN };
 
 	show(&(struct line){ what, "B", "value and key, B", 0, 700.0 / 336, 420.0 / 336, true },
 	     value, limit, 1);
@@ -575,7 +716,7 @@ static void build(struct bench *b)
 	path_of(b, "loaded", path);
 	ks = open_store(path, true, NULL);
 	limit[0] = probe(b);
-	loaded[0] = import(ks, 0, b->records);
+	loaded[0] = import(b, ks, b->records);
 	keystore_close(ks);
 	show(&(struct line){ "load of all records", "/s", "append of 4 KiB and fdatasync", 0,
 			     15, 20, false },
@@ -596,7 +737,7 @@ static void build(struct bench *b)
 	if (r < 0)
 		die("compact", r, &report);
 	rate[0] = b->records / (now() - t);
-	limit[0] = read_file(b);
+	limit[0] = read_file(b, STORE_FILE);
 	show_bytes("stored, a record, compacted", file_size(b, "big/store/data.mdb"),
 		   b->records);
 	show(&(struct line){ "compaction", "records/s", "read of the file, cached", 0, 0, 0,
@@ -615,20 +756,23 @@ int main(int argc, char **argv)
 	b.records = (unsigned)strtoul(argv[2], NULL, 10) / TXN * TXN;
 	if (b.records == 0)
 		return 2;
+	randombytes_buf(b.noise, sizeof(b.noise));
 	path_of(&b, "probe", path);
 	b.probe_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	(void)printf(
 		"%u records of 304 bytes sealed (%d of them body and attributes); medians of "
 		"%d rounds, or one pass over all records\n",
 		b.records, BODY + ATTRS, ROUNDS);
-	(void)printf("%-42s %10s %-9s %10s %-30s %6s  %-24s\n", "figure", "value", "", "limit",
+	(void)printf("%-42s %10s %-9s %10s %-30s %7s  %-24s\n", "figure", "value", "", "limit",
 		     "that it is held against", "ratio", "target");
+	open_bare(&b);
 	build(&b);
 	measure_writing(&b);
 	measure_reading(&b);
 	measure_once(&b);
 	keystore_close(b.big);
 	keystore_close(b.small);
+	mdb_env_close(b.bare);
 	secret_free(b.recovery);
 	closep(&b.probe_fd);
 	return 0;

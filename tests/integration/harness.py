@@ -122,6 +122,15 @@ def build_path(name, build=None):
     raise Failure(f"{build} has no {name}: run make first")
 
 
+def bench_programs(*names):
+    """Paths of what `make` alone does not build, or an end that says what to type."""
+    missing = [name for name in names if not os.path.isfile(os.path.join(BUILD, name))]
+    if missing:
+        sys.exit(f"{BUILD} lacks {' and '.join(missing)}: make -C {BUILD} {' '.join(missing)}, or make bench, "
+                 "which builds all it runs; TOP_BUILDDIR names another build tree")
+    return [os.path.join(BUILD, name) for name in names]
+
+
 def is_asan_build(build):
     """An ASan build cannot be loaded into programs that are not built so, like smtpd."""
     with open(os.path.join(build, "config.status"), encoding="utf-8") as f:
