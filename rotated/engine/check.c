@@ -249,6 +249,38 @@ static const char *check_proven(const struct engine_check *c)
 	return NULL;
 }
 
+static enum engine_state state_in(const struct engine_item *item, uint32_t version,
+				  enum engine_state absent)
+{
+	const struct engine_version *v = engine_find(item, version);
+
+	return v ? v->state : absent;
+}
+
+/* Every move of a version is one of transitions.def. */
+static const char *check_moves(const struct engine_check *c)
+{
+	const struct engine_item *next = &c->next->next;
+
+	for (uint32_t i = 0; i < c->prev->count; i++) {
+		const struct engine_version *was = &c->prev->versions[i];
+		enum engine_state is = state_in(next, was->version, ENGINE_DESTROYED);
+
+		if (is != was->state &&
+		    engine_transition(c->prev->kind, was->state, is, c->seen->event) < 0)
+			return "a version moved in a way that is not in the table";
+	}
+	for (uint32_t i = 0; i < next->count; i++) {
+		const struct engine_version *v = &next->versions[i];
+
+		if (state_in(c->prev, v->version, ENGINE_STATE_NONE) == ENGINE_STATE_NONE &&
+		    engine_transition(next->kind, ENGINE_STATE_NONE, v->state,
+				      c->seen->event) < 0)
+			return "a version began in a way that is not in the table";
+	}
+	return NULL;
+}
+
 static const char *check_counters(const struct engine_check *c)
 {
 	const struct engine_item *next = &c->next->next;
@@ -267,7 +299,8 @@ const char *engine_check_step(const struct engine_check *c)
 {
 	static const char *(*const checks[])(const struct engine_check *) = {
 		check_sealed,  check_active, check_leaving, check_waits,
-		check_unknown, check_jobs,   check_proven,  check_counters,
+		check_unknown, check_jobs,   check_proven,  check_moves,
+		check_counters,
 	};
 	const char *wrong = engine_check_item(&c->next->next);
 

@@ -79,6 +79,7 @@ enum {
 	ENGINE_ID_SIZE = DOMAIN_MAX + 1,
 	ENGINE_NAME_SIZE = LABEL_MAX + 1,
 	ENGINE_DETAIL_SIZE = 200,
+	ENGINE_TRANSITION_TEXT_SIZE = 120,
 };
 
 struct engine_version {
@@ -248,6 +249,19 @@ const char *engine_state_word(enum engine_state state);
 const char *engine_state_meaning(enum engine_state state);
 enum engine_phase engine_state_phase(enum engine_state state);
 bool engine_state_fits(enum engine_state state, enum engine_kind kind);
+/* The row of transitions.def for such a move, or -ENOENT; NONE and DESTROYED stand for a version
+ * that is not there yet, and no more. */
+enum {
+#define TRANSITION(from, to, ways, event, cause) +1
+	ENGINE_TRANSITIONS = 0
+#include "rotated/engine/transitions.def"
+#undef TRANSITION
+};
+must_check int engine_transition(enum engine_kind kind, enum engine_state from,
+				 enum engine_state to, enum engine_event event);
+/* "staged to active: its owner has it", in RET. */
+const char *engine_transition_text(unsigned row, char ret[static ENGINE_TRANSITION_TEXT_SIZE]);
+
 const char *engine_action_word(enum engine_action_type type);
 bool engine_action_is_inside(enum engine_action_type type);
 const char *engine_outcome_word(enum engine_outcome outcome);

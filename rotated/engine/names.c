@@ -2,6 +2,7 @@
 /* The tables of states, actions and outcomes as code. */
 #include "rotated/engine/internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum way { HANDED = 1U << 0, STEPPED = 1U << 1, ALL = HANDED | STEPPED };
@@ -59,6 +60,21 @@ static const struct {
 #undef OUTCOME
 };
 
+static const struct {
+	enum engine_state from, to;
+	enum way ways;
+	enum engine_event event;
+	const char *cause;
+} transitions[] = {
+#define ENGINE_NONE ENGINE_STATE_NONE
+#define TRANSITION(from, to, ways, event, cause)                                               \
+	{ ENGINE_##from, ENGINE_##to, ways, ENGINE_EVENT_##event, cause },
+#include "rotated/engine/transitions.def"
+#undef TRANSITION
+#undef ENGINE_NONE
+};
+
+_Static_assert(ARRAY_SIZE(transitions) == ENGINE_TRANSITIONS, "counted from the same rows");
 _Static_assert(ARRAY_SIZE(kinds) == ENGINE_KIND_MAX_, "a row for every kind");
 _Static_assert(ARRAY_SIZE(states) == ENGINE_STATE_MAX_, "a row for every state");
 _Static_assert(ARRAY_SIZE(actions) == ENGINE_ACTION_MAX_, "a row for every action");
@@ -123,6 +139,25 @@ enum engine_phase engine_state_phase(enum engine_state state)
 bool engine_state_fits(enum engine_state state, enum engine_kind kind)
 {
 	return states[state].ways & kinds[kind].way;
+}
+
+int engine_transition(enum engine_kind kind, enum engine_state from, enum engine_state to,
+		      enum engine_event event)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(transitions); i++)
+		if (transitions[i].from == from && transitions[i].to == to &&
+		    transitions[i].event == event && transitions[i].ways & kinds[kind].way)
+			return (int)i;
+	return -ENOENT;
+}
+
+
+const char *engine_transition_text(unsigned row, char ret[static ENGINE_TRANSITION_TEXT_SIZE])
+{
+	(void)snprintf(ret, ENGINE_TRANSITION_TEXT_SIZE, "%s to %s: %s",
+		       states[transitions[row].from].word, states[transitions[row].to].word,
+		       transitions[row].cause); /* cut to fit */
+	return ret;
 }
 
 uint8_t engine_state_code(enum engine_state state)

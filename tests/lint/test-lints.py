@@ -49,6 +49,31 @@ def case(check, files, expected, sentence):
             report(status == 1 and expected in output, sentence, output)
 
 
+def engine():
+    check = "check-engine"
+    files = {"rotated/engine/states.def": 'STATE(ACTIVE, 1, "active", ALL, CURRENT, "in use")\n',
+             "rotated/engine/transitions.def": 'TRANSITION(NONE, ACTIVE, ALL, TICK, "so, and thus")\n'}
+    head = "<!-- drawn by tests/lint/check-engine --print -->\n```\n"
+    case(check, {**files, "ARCHITECTURE.md": head + "(new)       --> active       so, and thus\n```\n"}, None,
+         "check-engine accepts the diagram of the tables")
+    case(check, {**files, "ARCHITECTURE.md": head + "(new)       --> active       some day\n```\n"}, "is not that of its tables",
+         "check-engine finds a diagram of other tables")
+
+
+def programs():
+    check = "check-tests"
+    listed = "TESTS += tests/unit/test-a \\\n\ttests/unit/test-b\nINTEGRATION_TESTS = tests/integration/test-c.py\n"
+    files = {"Makefile.am": "", "tests/Makefile.inc": listed, "tests/unit/test-a.c": "", "tests/unit/test-b.c": "",
+             "tests/integration/test-c.py": "", "tests/unit/fixture.c": ""}
+    case(check, files, None, "check-tests accepts tests that are listed")
+    case(check, {**files, "tests/unit/test-d.c": ""}, "tests/unit/test-d.c: nobody runs it",
+         "check-tests finds a unit test that nobody runs")
+    case(check, {**files, "tests/mutants/test-f.py": ""}, "test-f.py: nobody runs it",
+         "check-tests finds mutants that nobody tries")
+    case(check, {**files, "tests/integration/test-e.py": ""}, "test-e.py: nobody runs it",
+         "check-tests finds an integration test that nobody runs")
+
+
 def layers():
     check = "check-layers"
     case(check, {"base/a.c": '#include <stdio.h>\n', "wire/b.c": '#include "base/a.h"\n'}, None,
@@ -235,7 +260,7 @@ def commands():
 
 
 def main():
-    for group in (layers, banned, runbook, shell, spdx, size, config_man, powers, units, commands):
+    for group in (engine, programs, layers, banned, runbook, shell, spdx, size, config_man, powers, units, commands):
         group()
     return failed
 
