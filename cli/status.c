@@ -51,6 +51,16 @@ static void show_reseal(FILE *out, const json_t *reseal)
 	(void)fprintf(out, "%s\n", remark);
 }
 
+static void show_compact(FILE *out, const json_t *compact)
+{
+	char cell[PRINT_CELL_SIZE];
+
+	(void)fprintf(out, "compact   %s of ", print_cell(compact, "done", cell));
+	show_count(out, compact, "total", "record");
+	(void)fprintf(out, "%s\n",
+		      print_has(compact, "waits") ? "; waits for the end of a backup" : "");
+}
+
 /* Not whose: that is between those who hold them. */
 static void show_shares(FILE *out, const json_t *shares)
 {
@@ -83,6 +93,8 @@ static void show_keystore(FILE *out, const json_t *keystore)
 		show_reseal(out, json_object_get(keystore, "reseal"));
 	else if (print_has(keystore, "reseal_due"))
 		show_reseal_due(out, keystore);
+	if (json_is_object(json_object_get(keystore, "compact")))
+		show_compact(out, json_object_get(keystore, "compact"));
 	for (size_t i = 0; i < json_array_size(json_object_get(keystore, "shares")); i++)
 		show_shares(out, json_array_get(json_object_get(keystore, "shares"), i));
 }

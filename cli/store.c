@@ -37,6 +37,11 @@ int cli_run_store_verify(struct cli *c)
 	return cli_ask_and_answer(c, WIRE_STORE_VERIFY, show_verify);
 }
 
+int cli_run_store_compact(struct cli *c)
+{
+	return cli_ask_and_answer(c, WIRE_STORE_COMPACT, NULL);
+}
+
 int cli_run_store_reseal(struct cli *c)
 {
 	return cli_ask_and_answer(c, WIRE_STORE_RESEAL, NULL);

@@ -28,7 +28,7 @@ struct keystore_backup_info {
 
 /*
  * Needs AUTH, and no other backup of KS under way (-EBUSY). Until it is freed, pages that the
- * store gives up are not used again, and store_compact() waits. KS must outlive it, and a
+ * store gives up are not used again, and keystore_compact_step() waits. KS must outlive it, and a
  * backup whose keystore is sealed ends with -ENOKEY.
  */
 must_check int keystore_backup_begin(struct keystore *ks, struct keystore_backup **ret,

@@ -5,6 +5,8 @@
  * synced, and opened before it takes the name, so that no failure leaves the handle without a
  * store.
  */
+#include "keystore/compact.h"
+
 #include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -19,8 +21,13 @@
 enum {
 	ROOM_AHEAD = 1024 * 1024,
 	STEP_BYTES = 4 * 1024 * 1024, /* of records in one step: some milliseconds */
+	STEP_TOUCHED = 1000,	      /* that are looked at again in one step */
+	TOUCHED_MAX = 64 * 1024,      /* 3 MiB of memory */
 	STEP_AHEAD = 64 * 1024 * 1024,
 };
+
+_Static_assert((int)STEP_BYTES == (int)KEYSTORE_COMPACT_BYTES, "what the header promises");
+_Static_assert((int)TOUCHED_MAX == (int)KEYSTORE_COMPACT_CHANGES, "what the header promises");
 
 struct tables {
 	MDB_env *db;
@@ -73,7 +80,7 @@ struct store_copy {
 	struct set_hash set;
 	uint64_t count[RECORD_HIST + 1];
 	struct touched *touched;
-	size_t touched_count, touched_size;
+	size_t touched_count;
 	int failed;
 };
 
@@ -87,23 +94,32 @@ static MDB_dbi dbi_of(const struct tables *t, enum record_table table)
 	return table == RECORD_CUR ? t->cur : t->hist;
 }
 
+/* What is copied later is seen then as it will be. */
+static bool is_copied(const struct store_copy *c, const struct record_place *place)
+{
+	if (place->table != c->table)
+		return place->table < c->table;
+	return c->at_len > 0 && memcmp(place->key.data, c->at, c->at_len) <= 0;
+}
+
+/* Room for one more: all of it at once, when the first record changes. */
+static bool has_room(struct store_copy *c)
+{
+	if (!c->touched)
+		c->touched = calloc(TOUCHED_MAX, sizeof(*c->touched));
+	if (!c->touched)
+		c->failed = -ENOMEM;
+	else if (c->touched_count == TOUCHED_MAX)
+		c->failed = -EAGAIN;
+	return c->failed == 0;
+}
+
 void store_copy_touch(struct keystore *ks, const struct record_place *place)
 {
 	struct store_copy *c = ks->copy;
 
-	if (!c || c->failed)
+	if (!c || c->failed || !is_copied(c, place) || !has_room(c))
 		return;
-	if (c->touched_count == c->touched_size) {
-		size_t size = c->touched_size ? 2 * c->touched_size : 64;
-		struct touched *all = reallocarray(c->touched, size, sizeof(*all));
-
-		if (!all) {
-			c->failed = -ENOMEM;
-			return;
-		}
-		c->touched = all;
-		c->touched_size = size;
-	}
 	c->touched[c->touched_count].table = place->table;
 	memcpy(c->touched[c->touched_count++].key, place->key.data, place->key.len);
 }
@@ -118,7 +134,7 @@ static void free_copy(struct keystore *ks)
 	free(steal_ptr(ks->copy));
 }
 
-void store_compact_abort(struct keystore *ks)
+void keystore_compact_abort(struct keystore *ks)
 {
 	if (!ks->copy)
 		return;
@@ -126,16 +142,42 @@ void store_compact_abort(struct keystore *ks)
 	store_drop_copy(ks);
 }
 
-static int check_room(const struct keystore *ks, struct report *report)
+static uint64_t pages_of(const MDB_stat *stat)
 {
+	return stat->ms_branch_pages + stat->ms_leaf_pages + stat->ms_overflow_pages;
+}
+
+int keystore_usage(const struct keystore *ks, struct keystore_usage *ret)
+{
+	enum { FREE_TABLE = 0, MAIN_TABLE = 1, META_PAGES = 2 }; /* LMDB's own */
+	const MDB_dbi tables[] = { FREE_TABLE, MAIN_TABLE,  ks->cur,
+				   ks->hist,   ks->meta_db, ks->sums };
+	cleanup_db_txn MDB_txn *txn = NULL;
+	uint64_t used = META_PAGES;
 	MDB_envinfo info;
 	MDB_stat stat;
+	int r = db_error(mdb_txn_begin(ks->db, NULL, MDB_RDONLY, &txn));
 
-	(void)mdb_env_info(ks->db, &info); /* fail only for a NULL */
-	(void)mdb_env_stat(ks->db, &stat);
-	return db_check_room(ks->store_dir,
-			     ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize + ROOM_AHEAD,
-			     report);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(tables) - !ks->has_sums; i++) {
+		r = db_error(mdb_stat(txn, tables[i], &stat));
+		used += r == 0 ? pages_of(&stat) : 0;
+	}
+	if (r < 0)
+		return r;
+	(void)mdb_env_info(ks->db, &info); /* fails only for a NULL */
+	ret->bytes = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+	ret->used = used * stat.ms_psize;
+	return 0;
+}
+
+static int check_room(const struct keystore *ks, struct report *report)
+{
+	struct keystore_usage usage;
+	int r = keystore_usage(ks, &usage);
+
+	if (r < 0)
+		return db_report(report, r, "cannot read", ks->store_dir);
+	return db_check_room(ks->store_dir, usage.used + ROOM_AHEAD, report);
 }
 
 /* An empty store beside the one in use. It is synced once, at the end. */
@@ -258,18 +300,24 @@ static int copy_again(struct keystore *ks, MDB_txn *from, MDB_txn *to,
 	return db_error(mdb_put(to, dbi, &key, &value, 0));
 }
 
+/* The first of them. */
 static int copy_touched(struct keystore *ks, MDB_txn *from, MDB_txn *to)
 {
-	const struct store_copy *c = ks->copy;
+	struct store_copy *c = ks->copy;
+	size_t n = c->touched_count < STEP_TOUCHED ? c->touched_count : STEP_TOUCHED;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < c->touched_count; i++) {
+	for (size_t i = 0; r == 0 && i < n; i++) {
 		const struct touched *t = &c->touched[i];
 		const struct record_place place = { ks->file.ring.store_id, t->table,
 						    SPAN_OF(t->key, key_len(t->table)) };
 
 		r = copy_again(ks, from, to, &place);
 	}
+	if (n == 0)
+		return r;
+	c->touched_count -= n;
+	memmove(c->touched, c->touched + n, c->touched_count * sizeof(*c->touched));
 	return r;
 }
 
@@ -307,24 +355,28 @@ static int copy_rest(struct keystore *ks, MDB_txn *from, MDB_txn *to)
 	return r;
 }
 
-/* One transaction of the copy: 1 when there is more to do. */
+/* One transaction of the copy: 1 when there is more to do. Synced each time, so that the last
+ * one does not wait for the whole file. */
 static int work(struct keystore *ks)
 {
 	cleanup_db_txn MDB_txn *from = NULL;
 	cleanup_db_txn MDB_txn *to = NULL;
 	struct store_copy *c = ks->copy;
-	bool is_last = c->table > RECORD_HIST;
+	bool is_copying = c->table <= RECORD_HIST;
+	bool is_last = !is_copying && c->touched_count <= STEP_TOUCHED;
 	int r = c->failed ? c->failed : db_grow(c->to.db, STEP_AHEAD);
 
 	if (r == 0)
 		r = db_error(mdb_txn_begin(ks->db, NULL, MDB_RDONLY, &from));
 	if (r == 0)
 		r = db_error(mdb_txn_begin(c->to.db, NULL, 0, &to));
-	if (r == 0)
-		r = is_last ? copy_rest(ks, from, to) : copy_some(ks, from, to);
+	if (r == 0 && is_copying)
+		r = copy_some(ks, from, to);
+	else if (r == 0)
+		r = is_last ? copy_rest(ks, from, to) : copy_touched(ks, from, to);
 	if (r == 0)
 		r = db_error(mdb_txn_commit(steal_ptr(to)));
-	if (r == 0 && is_last)
+	if (r == 0)
 		r = db_error(mdb_env_sync(c->to.db, 1));
 	return r < 0 ? r : !is_last;
 }
@@ -386,7 +438,17 @@ static int check_use(const struct keystore *ks, struct report *report)
 	return 0;
 }
 
-int store_compact_step(struct keystore *ks, struct report *report)
+static int tell(const struct keystore *ks, int r, struct report *report)
+{
+	if (r != -EAGAIN)
+		return db_report(report, r, "cannot copy", ks->store_dir);
+	(void)report_set(report, r,
+			 "%s: more than %d records changed while the compact copy was made",
+			 ks->store_dir, TOUCHED_MAX);
+	return r;
+}
+
+int keystore_compact_step(struct keystore *ks, struct report *report)
 {
 	int r = check_use(ks, report);
 
@@ -397,7 +459,7 @@ int store_compact_step(struct keystore *ks, struct report *report)
 		r = work(ks);
 		if (r > 0)
 			return 1;
-		r = db_report(report, r, "cannot copy", ks->store_dir);
+		r = tell(ks, r, report);
 	}
 	free_copy(ks);
 	if (r == 0)
@@ -408,12 +470,17 @@ int store_compact_step(struct keystore *ks, struct report *report)
 	return r;
 }
 
+uint64_t keystore_compact_done(const struct keystore *ks)
+{
+	return ks->copy ? ks->copy->count[RECORD_CUR] + ks->copy->count[RECORD_HIST] : 0;
+}
+
 int store_compact(struct keystore *ks, struct report *report)
 {
 	int r;
 
 	do
-		r = store_compact_step(ks, report);
+		r = keystore_compact_step(ks, report);
 	while (r > 0);
 	return r;
 }

@@ -183,13 +183,6 @@ must_check int ring_may_change(const struct keystore *ks, struct report *report)
 /* compact.c: puts a copy without free pages in the place of the store. -ENOSPC when there is no
  * room for it; after any failure the store is as it was. */
 must_check int store_compact(struct keystore *ks, struct report *report);
-/*
- * The same in steps, between which the store is read and changed as ever: 1 when there is more
- * to do, 0 when the copy has taken the place. After a failure the next step begins anew.
- */
-must_check int store_compact_step(struct keystore *ks, struct report *report);
-/* Gives up the copy that is being made, if any. */
-void store_compact_abort(struct keystore *ks);
 /* The record at PLACE changes: a copy that is being made has to look at it again. */
 void store_copy_touch(struct keystore *ks, const struct record_place *place);
 /* Removes what an interrupted store_compact() left. */

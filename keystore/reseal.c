@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "keystore/compact.h"
 #include "keystore/draft.h"
 
 _Static_assert((int)KEYSTORE_RESEAL_KEY_MAX == (int)RECORD_KEY_MAX, "a key must fit");
@@ -307,13 +308,16 @@ static int count_old(struct keystore *ks, uint64_t *ret, struct report *report)
 
 static int destroy_old(struct keystore *ks, struct keystore_reseal *pass, struct report *report)
 {
-	int r = store_compact_step(ks, report);
+	int r = keystore_compact_step(ks, report);
 
 	if (r > 0)
 		return r;
 	/* the file that stays holds what the old key opens, and that is destroyed all the same
 	 */
 	pass->is_compact = r == 0;
+	if (r == -EAGAIN)
+		report_hint(report, "it is begun anew, and ends when fewer things change: "
+				    "rotatectl status");
 	if (r < 0 && r != -ENOSPC)
 		return r;
 	if (r == -ENOSPC && report)

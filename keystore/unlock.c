@@ -3,6 +3,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "keystore/compact.h"
 #include "keystore/internal.h"
 #include "keystore/recovery.h"
 
@@ -266,7 +267,7 @@ void keystore_seal(struct keystore *ks, enum keystore_tier tier)
 	ks->issuer = NULL;
 	if (!(tier & KEYSTORE_AUTH))
 		return;
-	store_compact_abort(ks); /* it can not be held against META any more */
+	keystore_compact_abort(ks); /* it can not be held against META any more */
 	state_forget(ks);
 	keys_free(steal_ptr(ks->auth));
 }

@@ -68,6 +68,7 @@ static handler_fn *const handlers[WIRE_VERB_MAX_] = {
 	[WIRE_STORE_SLOT_TEST] = verb_store_slot_test,
 	[WIRE_STORE_REKEY] = verb_store_rekey,
 	[WIRE_STORE_RESEAL] = verb_store_reseal,
+	[WIRE_STORE_COMPACT] = verb_store_compact,
 	[WIRE_STORE_BACKUP] = verb_store_backup,
 	[WIRE_STORE_BACKUP_DATA] = verb_store_backup_data,
 	[WIRE_STORE_RESTORE] = verb_store_restore,

@@ -87,6 +87,7 @@ HANDLER(verb_store_slot_remove);
 HANDLER(verb_store_slot_test);
 HANDLER(verb_store_rekey);
 HANDLER(verb_store_reseal);
+HANDLER(verb_store_compact);
 HANDLER(verb_store_backup);
 HANDLER(verb_store_backup_data);
 HANDLER(verb_store_restore);

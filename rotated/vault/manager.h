@@ -16,6 +16,7 @@
 #include "rotated/engine/engine.h"
 #include "rotated/vault/audit.h"
 
+struct compact;
 struct control;
 struct door;
 struct driver;
@@ -50,6 +51,7 @@ struct item {
 
 enum vault_alarm {
 	ALARM_BACKUP,  /* one keeps the store's old pages for too long */
+	ALARM_COMPACT, /* the compact copy that somebody asked for was not made */
 	ALARM_CONFIG,  /* the last reload was refused */
 	ALARM_DOOR,    /* it does not say which keys it has */
 	ALARM_INDEX,   /* the verifier index lags behind the store */
@@ -92,6 +94,7 @@ struct manager {
 	struct ldap *ldap;
 	struct shares *shares; /* of a quorum, on their way; NULL for none */
 	struct reseal *reseal;
+	struct compact *compact; /* NULL: no compact copy is under way */
 	struct reconcile_list reconcile; /* while AUTH is open */
 	struct verify *verify; /* NULL: no check is under way */
 	struct transfer *transfer; /* a backup or restore under way; NULL: none */

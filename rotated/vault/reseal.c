@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "rotated/vault/change.h"
+#include "rotated/vault/compact.h"
 #include "rotated/vault/control.h"
 #include "rotated/vault/door.h"
 #include "rotated/vault/reseal_due.h"
@@ -341,6 +342,7 @@ int reseal_start(struct manager *m, const char *actor, const char *why, struct r
 	if (r < 0)
 		return r;
 	m->reseal->is_wanted = false;
+	compact_stop(m, "given up: encrypting anew makes one");
 	note(m, "store.reseal", actor, why);
 	reseal_resume(m);
 	return 0;

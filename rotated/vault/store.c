@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "rotated/vault/change.h"
+#include "rotated/vault/compact.h"
 #include "rotated/vault/control.h"
 #include "rotated/vault/door.h"
 #include "rotated/vault/facts.h"
@@ -293,8 +294,12 @@ void store_seal(struct manager *m, enum keystore_tier tier)
 	shares_forget(m, "sealed");
 	verify_cancel(m);
 	reseal_pause(m);
-	if (tier & KEYSTORE_AUTH)
+	if (tier & KEYSTORE_AUTH) {
 		verb_backup_sealed(m);
+		if (store_is_open(m, KEYSTORE_AUTH))
+			compact_stop(m, "given up: sealed");
+		alarm_clear(m, ALARM_COMPACT);
+	}
 	keygen_cancel(m->keygen);
 	refuse_waiters(m);
 	if (tier & KEYSTORE_AUTH) {

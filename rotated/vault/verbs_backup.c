@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "keystore/restore.h"
+#include "rotated/vault/compact.h"
 #include "rotated/vault/control.h"
 #include "rotated/vault/peer.h"
 #include "rotated/vault/reconcile.h"
@@ -72,6 +73,7 @@ static void transfer_end(struct manager *m)
 	secret_free(t->recovery);
 	free(t);
 	reseal_wake(m);
+	compact_wake(m);
 }
 
 static const char *name_of(const struct transfer *t)

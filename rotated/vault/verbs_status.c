@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "rotated/vault/certificate_view.h"
+#include "rotated/vault/compact.h"
 #include "rotated/vault/control.h"
 #include "rotated/vault/door.h"
 #include "rotated/vault/driver.h"
@@ -71,6 +72,7 @@ static void write_keystore(struct json *j, struct manager *m)
 	json_put_number(j, "txid", is_open ? keystore_txid(m->keystore) : 0);
 	json_put_number(j, "records", is_open ? keystore_count(m->keystore) : 0);
 	reseal_write(m, j);
+	compact_write(m, j);
 	shares_write(m, j);
 	json_put_object_end(j);
 	write_memory(j, m);

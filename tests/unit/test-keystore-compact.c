@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include "keystore/compact.h"
 #include "keystore/internal.h"
 
 enum { RECORDS = 4000, BATCH = 100 };
@@ -83,7 +84,7 @@ static void what_changes_between_the_steps_is_in_the_copy(void **state)
 	memset(body, 'x', sizeof(body) - 1);
 	put_many(ks, 0, 1000, body);
 	do {
-		r = store_compact_step(ks, NULL);
+		r = keystore_compact_step(ks, NULL);
 		assert_true(r >= 0);
 		if (r == 0)
 			break;
@@ -127,13 +128,112 @@ static void a_copy_is_given_up_when_the_store_is_sealed(void **state)
 
 	memset(body, 'x', sizeof(body) - 1);
 	put_many(ks, 0, 1000, body);
-	assert_int_equal(store_compact_step(ks, NULL), 1);
+	assert_int_equal(keystore_compact_step(ks, NULL), 1);
 	keystore_seal(ks, KEYSTORE_BOTH);
 	fixture_shell(f, "! ls store/*.new* 2>/dev/null");
-	assert_int_equal(store_compact_step(ks, NULL), -ENOKEY);
+	assert_int_equal(keystore_compact_step(ks, NULL), -ENOKEY);
 	fixture_unlock_both(ks);
 	assert_int_equal(store_compact(ks, NULL), 0);
 	expect_clean(ks);
+}
+
+/* Whatever the size of the store: STEP is some milliseconds because of what it does. */
+static void a_step_copies_a_bounded_part(void **state)
+{
+	cleanup_keystore struct keystore *ks = fixture_new(*state);
+	static char body[16 * 1024];
+	uint64_t before = 0;
+	unsigned steps = 0;
+	int r;
+
+	memset(body, 'x', sizeof(body) - 1);
+	put_many(ks, 0, 1000, body);
+	while ((r = keystore_compact_step(ks, NULL)) > 0) {
+		uint64_t done = keystore_compact_done(ks);
+
+		assert_true((done - before) * sizeof(body) <=
+			    KEYSTORE_COMPACT_BYTES + sizeof(body));
+		before = done;
+		steps++;
+	}
+	assert_int_equal(r, 0);
+	assert_int_equal(before, 1000);
+	assert_true(steps >= 1000 * sizeof(body) / KEYSTORE_COMPACT_BYTES);
+	assert_int_equal(keystore_compact_done(ks), 0);
+	expect_clean(ks);
+}
+
+/* Also what changed meanwhile is looked at again in parts, and the last is one of them. */
+static void what_changed_meanwhile_is_caught_up_with_in_parts(void **state)
+{
+	cleanup_keystore struct keystore *ks = fixture_new(*state);
+	unsigned steps = 0;
+
+	put_many(ks, 0, RECORDS, "x");
+	while (keystore_compact_done(ks) < RECORDS)
+		assert_int_equal(keystore_compact_step(ks, NULL), 1);
+	assert_int_equal(keystore_compact_step(ks, NULL), 1); /* the other table */
+	put_many(ks, 0, RECORDS, "changed");
+	put_many(ks, RECORDS, RECORDS + 50, "new");
+	while (keystore_compact_step(ks, NULL) > 0)
+		steps++;
+	assert_int_equal(steps, 2 * RECORDS / 1000); /* each is taken out and put in */
+	assert_true(keystore_count(ks) == RECORDS + 50);
+	expect_clean(ks);
+}
+
+static void a_copy_under_which_too_much_changes_is_given_up(void **state)
+{
+	cleanup_keystore struct keystore *ks = fixture_new(*state);
+	const uint8_t key[RECORD_KEY_MAX] = { 0 };
+	const struct record_place place = { ks->file.ring.store_id, RECORD_CUR,
+					    SPAN_OF(key, SEAL_HASH_LEN) };
+	struct report report = { 0 };
+
+	put_many(ks, 0, 100, "x");
+	assert_int_equal(keystore_compact_step(ks, NULL), 1);
+	for (unsigned i = 0; i < KEYSTORE_COMPACT_CHANGES; i++)
+		store_copy_touch(ks, &place);
+	assert_int_equal(keystore_compact_step(ks, NULL), 1);
+	store_copy_touch(ks, &place);
+	for (unsigned i = 0; i <= KEYSTORE_COMPACT_CHANGES; i++)
+		store_copy_touch(ks, &place);
+	assert_int_equal(keystore_compact_step(ks, &report), -EAGAIN);
+	assert_non_null(strstr(report.what, "records changed while the compact copy was made"));
+	assert_int_equal(store_compact(ks, NULL), 0);
+	expect_clean(ks);
+}
+
+/* Those that the copy has not come to yet it sees as they will be then. */
+static void changes_ahead_of_the_copy_need_no_memory(void **state)
+{
+	cleanup_keystore struct keystore *ks = fixture_new(*state);
+	uint8_t key[RECORD_KEY_MAX];
+	const struct record_place place = { ks->file.ring.store_id, RECORD_HIST, SPAN(key) };
+
+	memset(key, 0xff, sizeof(key));
+	put_many(ks, 0, 100, "x");
+	assert_int_equal(keystore_compact_step(ks, NULL), 1);
+	for (unsigned i = 0; i < 2 * KEYSTORE_COMPACT_CHANGES; i++)
+		store_copy_touch(ks, &place);
+	assert_int_equal(store_compact(ks, NULL), 0);
+	expect_clean(ks);
+}
+
+static void what_a_copy_would_gain_is_told(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_keystore struct keystore *ks = fixture_new(f);
+	struct keystore_usage usage;
+
+	put_many(ks, 0, RECORDS, "x");
+	for (unsigned i = 0; i < RECORDS / 4; i++)
+		remove_one(ks, i);
+	assert_int_equal(keystore_usage(ks, &usage), 0);
+	assert_true(usage.bytes == (uint64_t)size_of(f, "store/data.mdb"));
+	assert_true(usage.used < usage.bytes);
+	assert_int_equal(store_compact(ks, NULL), 0);
+	assert_true((uint64_t)size_of(f, "store/data.mdb") <= usage.used);
 }
 
 /* A record that LMDB hands out and META does not count must not be copied over the good one. */
@@ -181,6 +281,11 @@ int main(void)
 		TEST(random_inserts_leave_room_that_a_copy_does_not),
 		TEST(what_changes_between_the_steps_is_in_the_copy),
 		TEST(a_copy_is_given_up_when_the_store_is_sealed),
+		TEST(a_step_copies_a_bounded_part),
+		TEST(what_changed_meanwhile_is_caught_up_with_in_parts),
+		TEST(a_copy_under_which_too_much_changes_is_given_up),
+		TEST(changes_ahead_of_the_copy_need_no_memory),
+		TEST(what_a_copy_would_gain_is_told),
 		TEST(a_store_that_does_not_fit_its_meta_is_not_copied),
 		TEST(a_record_may_outlive_its_keystore),
 	};
