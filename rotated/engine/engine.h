@@ -180,7 +180,8 @@ struct engine_result {
 	struct engine_item next;
 	struct engine_action actions[ENGINE_ACTIONS_MAX];
 	uint32_t action_count;
-	uint64_t wake;	 /* step again after this long at the latest; USEC_NEVER */
+	uint64_t wake;	 /* nothing moves by itself before; USEC_NEVER. Who keeps items on a
+			    disk steps waiting ones more often, so that credited time gets there */
 	bool is_changed; /* more than credited time; must be stored before anything else */
 };
 

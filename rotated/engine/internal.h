@@ -17,9 +17,6 @@ enum { ENGINE_REJECTS_MAX = 6, ENGINE_REPLACED_MAX = 3 };
  * none, it takes ENGINE_REJECTS_MAX. */
 enum { ENGINE_GONE_REJECTS = 3 };
 
-/* A waiting item is stepped at least this often, so that credited time reaches the disk. */
-#define ENGINE_WAKE_MAX (UINT64_C(3600) * USEC_PER_SEC)
-
 uint8_t engine_kind_code(enum engine_kind kind);
 must_check int engine_kind_from_code(uint8_t code, enum engine_kind *ret);
 uint8_t engine_state_code(enum engine_state state);

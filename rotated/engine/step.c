@@ -476,9 +476,7 @@ static uint64_t next_wake(const struct step *s)
 		if (wait > 0 && wait < wake)
 			wake = wait;
 	}
-	if (wake == USEC_NEVER)
-		return USEC_NEVER;
-	return wake < ENGINE_WAKE_MAX ? wake : ENGINE_WAKE_MAX;
+	return wake;
 }
 
 int engine_step(const struct engine_item *item, const struct engine_policy *policy,

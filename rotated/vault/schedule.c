@@ -15,6 +15,9 @@
 
 enum { MOVES_MAX = 64 }; /* far more than an item ever has to make at once */
 
+/* A waiting item is stepped at least this often, so that credited time reaches the disk. */
+#define WAKE_MAX (UINT64_C(3600) * USEC_PER_SEC)
+
 /* After the vault itself could not do its part: a full disk, no memory. */
 #define TROUBLE_WAIT (15 * USEC_PER_SEC)
 
@@ -78,7 +81,8 @@ static int move(struct manager *m, struct item *item)
 	}
 	if (!c.is_changed) {
 		item->engine = c.next;
-		sleep_for(m, item, c.wake);
+		sleep_for(m, item,
+			  c.wake == USEC_NEVER || c.wake < WAKE_MAX ? c.wake : WAKE_MAX);
 		return 0;
 	}
 	r = change_commit(m, &c, &report);
