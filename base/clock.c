@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base/clock.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -96,6 +97,24 @@ int clock_remaining_ms(uint64_t deadline)
 		return 0;
 	ms = (deadline - now + USEC_PER_MSEC - 1) / USEC_PER_MSEC;
 	return ms > INT_MAX ? INT_MAX : (int)ms;
+}
+
+int clock_parse(const char *text, uint64_t *ret_wall)
+{
+	char back[CLOCK_TEXT_SIZE];
+	struct tm tm = { 0 };
+	size_t len = strlen(text);
+	const char *end = strptime(text, len == 10 ? "%Y-%m-%d" : "%Y-%m-%dT%H:%M:%SZ", &tm);
+	time_t t = timegm(&tm);
+
+	if (!end || *end || t < 0)
+		return -EINVAL;
+	/* strptime() takes blanks, single digits and the 31st of February */
+	clock_format((uint64_t)t * USEC_PER_SEC, back);
+	if (strncmp(back, text, len == 10 ? 10 : sizeof(back)) != 0)
+		return -EINVAL;
+	*ret_wall = (uint64_t)t * USEC_PER_SEC;
+	return 0;
 }
 
 void clock_format(uint64_t wall, char out[static CLOCK_TEXT_SIZE])

@@ -46,6 +46,10 @@ uint64_t clock_monotonic(void);
  */
 int clock_remaining_ms(uint64_t deadline);
 
+/* "2026-11-23", for midnight UTC, or "2026-11-23T08:30:00Z", of the years 1970 to 9999; -EINVAL for anything
+ * else, days that there are not among it. */
+int clock_parse(const char *text, uint64_t *ret_wall) __attribute__((warn_unused_result));
+
 /* "2026-11-23T08:30:00Z", always 20 characters and a NUL; WALL in microseconds. */
 enum { CLOCK_TEXT_SIZE = 32 };
 void clock_format(uint64_t wall, char out[static CLOCK_TEXT_SIZE]);

@@ -264,7 +264,62 @@ static void show_plan(FILE *out, const json_t *json)
 	show_issuer_waits(out, json_object_get(json, "issuer_waits"));
 }
 
+static void show_foresight(FILE *out, const json_t *json)
+{
+	static const char *const heads[] = { "WHEN", "WHAT", "OF", "NAME", "WHY" };
+	static const char *const keys[] = { "at", "what", "id", "name", "why" };
+	static const struct print_table table = { heads, keys, ARRAY_SIZE(keys),
+						  "Nothing happens until then." };
+	static const char *const total_heads[] = { "OF", "ROTATIONS", "TROUBLES", "HELD" };
+	static const char *const total_keys[] = { "kind", "rotations", "troubles", "held" };
+	static const struct print_table totals = { total_heads, total_keys,
+						   ARRAY_SIZE(total_keys), "" };
+
+	print_table(out, json_object_get(json, "events"), &table);
+	print_if(out, json, "more", "and ", " more\n");
+	if (json_array_size(json_object_get(json, "totals")) > 0) {
+		(void)fputc('\n', out);
+		print_table(out, json_object_get(json, "totals"), &totals);
+	}
+	(void)fputs("\nReckoned with the schedules and policies of now, people who come within a "
+		    "day,\n", out);
+	(void)fputs(print_has(json, "faults") ? "and an outside that fails on and off.\n"
+					      : "and an outside that does what it is asked.\n",
+		    out);
+	if (!print_has(json, "is_issuer_open"))
+		(void)fputs("The ISSUER tier is sealed now: new secrets wait for "
+			    "rotatectl unseal\n",
+			    out);
+}
+
+static int foresee(struct cli *c)
+{
+	cleanup_reply struct cli_reply reply = CLI_REPLY_INIT;
+	cleanup_buf struct buf request = BUF_INIT;
+	int r;
+
+	cli_request(c, WIRE_PLAN_SIMULATE, &request);
+	frame_put_text(&request, "until", c->option[CLI_OPTION_UNTIL]);
+	if (cli_has(c, CLI_OPTION_FAULTS))
+		frame_put_text(&request, "faults", c->option[CLI_OPTION_FAULTS]);
+	r = cli_ask(c, WIRE_PLAN_SIMULATE, &request, &reply);
+	return r == CLI_DONE ? cli_answer(c, &reply, show_foresight) : r;
+}
+
 int cli_run_plan(struct cli *c)
 {
+	if (cli_has(c, CLI_OPTION_UNTIL))
+		return foresee(c);
 	return cli_ask_and_answer(c, WIRE_PLAN_GET, show_plan);
+}
+
+int cli_run_simulate(struct cli *c)
+{
+	struct report report;
+
+	if (cli_has(c, CLI_OPTION_UNTIL))
+		return foresee(c);
+	report_set(&report, -EINVAL, "simulate needs --until DATE");
+	report_hint(&report, "rotatectl simulate --until 2030-01-01 --faults 1");
+	return cli_fail(c, CLI_USAGE, &report);
 }

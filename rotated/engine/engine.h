@@ -260,6 +260,8 @@ enum {
 };
 must_check int engine_transition(enum engine_kind kind, enum engine_state from,
 				 enum engine_state to, enum engine_event event);
+/* Why: "its owner has it". */
+const char *engine_transition_cause(unsigned row);
 /* "staged to active: its owner has it", in RET. */
 const char *engine_transition_text(unsigned row, char ret[static ENGINE_TRANSITION_TEXT_SIZE]);
 

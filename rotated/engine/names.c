@@ -152,6 +152,11 @@ int engine_transition(enum engine_kind kind, enum engine_state from, enum engine
 }
 
 
+const char *engine_transition_cause(unsigned row)
+{
+	return transitions[row].cause;
+}
+
 const char *engine_transition_text(unsigned row, char ret[static ENGINE_TRANSITION_TEXT_SIZE])
 {
 	(void)snprintf(ret, ENGINE_TRANSITION_TEXT_SIZE, "%s to %s: %s",

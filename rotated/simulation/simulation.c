@@ -82,10 +82,17 @@ static void rise(struct simulation *s, size_t i)
 
 /* ---- what is told ---- */
 
-static int tell_moves(struct simulation *s, const struct engine_item *was,
-		      const struct engine_item *is)
+static const char *why_moved(const struct simulation_event *e, enum engine_event seen)
 {
-	struct simulation_event e = { s->now.wall, SIMULATION_MOVED, is, 0, "", 0, 0 };
+	int row = engine_transition(e->item->kind, e->from, e->to, seen);
+
+	return row < 0 ? "" : engine_transition_cause((unsigned)row);
+}
+
+static int tell_moves(struct simulation *s, const struct engine_item *was,
+		      const struct engine_item *is, enum engine_event seen)
+{
+	struct simulation_event e = { .at = s->now.wall, .what = SIMULATION_MOVED, .item = is };
 	int r = 0;
 
 	for (uint32_t i = 0; r == 0 && i < was->count; i++) {
@@ -96,6 +103,7 @@ static int tell_moves(struct simulation *s, const struct engine_item *was,
 		e.name = before->name;
 		e.from = before->state;
 		e.to = now ? now->state : ENGINE_DESTROYED;
+		e.why = why_moved(&e, seen);
 		if (e.from != e.to)
 			r = s->tell(s->context, &e);
 	}
@@ -108,30 +116,36 @@ static int tell_moves(struct simulation *s, const struct engine_item *was,
 		e.name = now->name;
 		e.from = ENGINE_STATE_NONE;
 		e.to = now->state;
+		e.why = why_moved(&e, seen);
 		r = s->tell(s->context, &e);
 	}
 	return r;
 }
 
 static int tell(struct simulation *s, const struct engine_item *was,
-		const struct engine_item *is)
+		const struct engine_item *is, enum engine_event seen)
 {
+	const char *trouble = engine_outcome_meaning(is->trouble);
 	const struct {
 		enum simulation_what what;
 		bool is_so;
+		const char *why;
 	} facts[] = {
-		{ SIMULATION_DUE, is->is_due && !was->is_due },
-		{ SIMULATION_TROUBLE, is->failures > 0 && was->failures == 0 },
-		{ SIMULATION_HELD, is->is_held && !was->is_held },
-		{ SIMULATION_WELL, is->failures == 0 && was->failures > 0 },
+		{ SIMULATION_DUE, is->is_due && !was->is_due, "the schedule says so" },
+		{ SIMULATION_TROUBLE, is->failures > 0 && was->failures == 0, trouble },
+		{ SIMULATION_HELD, is->is_held && !was->is_held, trouble },
+		{ SIMULATION_WELL, is->failures == 0 && was->failures > 0, "it works again" },
 	};
-	int r = tell_moves(s, was, is);
+	int r = tell_moves(s, was, is, seen);
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(facts); i++)
 		if (facts[i].is_so)
 			r = s->tell(s->context,
-				    &(struct simulation_event){ s->now.wall, facts[i].what, is,
-								0, "", 0, 0 });
+				    &(struct simulation_event){ .at = s->now.wall,
+								.what = facts[i].what,
+								.item = is,
+								.name = "",
+								.why = facts[i].why });
 	return r;
 }
 
@@ -162,7 +176,7 @@ static int observe(struct simulation *s, struct actor *a, const struct engine_ob
 		return 0;
 	}
 	if (s->tell) {
-		r = tell(s, &a->item, &result.next);
+		r = tell(s, &a->item, &result.next, seen->event);
 		if (r < 0)
 			return r;
 	}

@@ -38,6 +38,7 @@ struct simulation_event {
 	uint32_t version;
 	const char *name; /* of the version: login or selector */
 	enum engine_state from, to;
+	const char *why;
 };
 
 /* Returns 0, or an error, with which the run ends. */

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "rotated/vault/foresight.h"
 #include "rotated/vault/group.h"
 #include "rotated/vault/ldap.h"
 #include "rotated/vault/peer.h"
@@ -76,6 +77,7 @@ static handler_fn *const handlers[WIRE_VERB_MAX_] = {
 	[WIRE_STORE_RESTORE_END] = verb_store_restore_end,
 	[WIRE_STATUS_GET] = verb_status_get,
 	[WIRE_PLAN_GET] = verb_plan_get,
+	[WIRE_PLAN_SIMULATE] = verb_plan_simulate,
 	[WIRE_SERVICE_LIST] = verb_service_list,
 	[WIRE_SERVICE_SHOW] = verb_service_show,
 	[WIRE_SERVICE_DISABLE] = verb_service_disable,
@@ -489,6 +491,7 @@ static void on_closed(struct peer *p)
 	verb_dns_forget(p);
 	verb_upstream_forget(p);
 	verify_forget(s->control->m, p);
+	foresight_forget(s->control->m, p);
 	verb_slots_forget(p);
 	verb_slot_test_forget(p);
 	verb_backup_forget(s->control->m, p);

@@ -95,6 +95,7 @@ HANDLER(verb_store_restore_data);
 HANDLER(verb_store_restore_end);
 HANDLER(verb_status_get);
 HANDLER(verb_plan_get);
+HANDLER(verb_plan_simulate);
 HANDLER(verb_service_list);
 HANDLER(verb_service_show);
 HANDLER(verb_service_disable);

@@ -10,6 +10,7 @@
 #include "rotated/vault/control.h"
 #include "rotated/vault/door.h"
 #include "rotated/vault/facts.h"
+#include "rotated/vault/foresight.h"
 #include "rotated/vault/group.h"
 #include "rotated/vault/items.h"
 #include "rotated/vault/keygen.h"
@@ -211,6 +212,7 @@ void manager_free(struct manager *m)
 		bool is_whole = m->worker && m->door && m->keygen && m->unlock;
 
 		verify_cancel(m);
+		foresight_cancel(m);
 		control_free(steal_ptr(m->control));
 		/* before the store is sealed, of which it is then not told: logins go on while
 		 * there is no vault */

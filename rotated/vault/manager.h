@@ -21,6 +21,7 @@ struct control;
 struct door;
 struct driver;
 struct facts;
+struct foresight;
 struct group;
 struct keygen;
 struct ldap;
@@ -97,6 +98,7 @@ struct manager {
 	struct compact *compact; /* NULL: no compact copy is under way */
 	struct reconcile_list reconcile; /* while AUTH is open */
 	struct verify *verify; /* NULL: no check is under way */
+	struct foresight *foresight; /* NULL: nobody looks ahead */
 	struct transfer *transfer; /* a backup or restore under way; NULL: none */
 	sd_event_source *wake;
 	uint64_t probe_at; /* when to see if the disk takes something again; 0: it does */

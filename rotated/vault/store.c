@@ -13,6 +13,7 @@
 #include "rotated/vault/control.h"
 #include "rotated/vault/door.h"
 #include "rotated/vault/facts.h"
+#include "rotated/vault/foresight.h"
 #include "rotated/vault/items.h"
 #include "rotated/vault/keygen.h"
 #include "rotated/vault/ldap.h"
@@ -293,6 +294,7 @@ void store_seal(struct manager *m, enum keystore_tier tier)
 		return;
 	shares_forget(m, "sealed");
 	verify_cancel(m);
+	foresight_cancel(m);
 	reseal_pause(m);
 	if (tier & KEYSTORE_AUTH) {
 		verb_backup_sealed(m);

@@ -359,6 +359,33 @@ static void a_typing_mistake_finds_the_name_that_was_meant(void **state)
 	assert_null(suggest_nearest("", names, ARRAY_SIZE(names)));
 }
 
+static void dates_are_read_as_they_are_written(void **state)
+{
+	static const char *const bad[] = { "",
+					   "2026",
+					   "2026-1-2",
+					   "2026-02-29",
+					   "2026-13-01",
+					   "2026-11-23T24:00:00Z",
+					   "2026-11-23T08:30:00",
+					   "2026-11-23 08:30:00Z",
+					   "2026-11-23T08:30:00Z ",
+					   " 026-11-23",
+					   "1969-12-31",
+					   "10000-01-01",
+					   "tomorrow!!" };
+	uint64_t wall;
+
+	(void)state;
+	assert_int_equal(clock_parse("2028-02-29", &wall), 0);
+	assert_true(wall == UINT64_C(1835395200) * USEC_PER_SEC);
+	assert_int_equal(clock_parse("2026-11-23T08:30:00Z", &wall), 0);
+	assert_true(wall == UINT64_C(1795422600) * USEC_PER_SEC);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		if (clock_parse(bad[i], &wall) != -EINVAL)
+			fail_msg("\"%s\" is taken for a date", bad[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -382,6 +409,7 @@ int main(void)
 			listen_replaces_a_dead_socket_and_not_a_live_one, make_dir, drop_dir),
 		cmocka_unit_test_setup_teardown(directories_have_their_mode_whatever_the_umask,
 						make_dir, drop_dir),
+		cmocka_unit_test(dates_are_read_as_they_are_written),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
