@@ -155,6 +155,7 @@ enum engine_event {
 	ENGINE_EVENT_LOST,    /* whatever is under way: nobody will tell how it ended */
 	ENGINE_EVENT_DISABLE,
 	ENGINE_EVENT_ENABLE,
+	ENGINE_EVENT_RECOVERED, /* whom its jobs talk to has just served another item */
 };
 
 struct engine_observation {
@@ -191,7 +192,8 @@ void engine_item_init(struct engine_item *item, enum engine_kind kind, const cha
 
 /*
  * One step. ITEM is not changed; RET is written as a whole, or not at all on failure:
- *	-EALREADY	it is so already: a successor is on its way, the version is active
+ *	-EALREADY	it is so already: a successor is on its way, the version is active, it does
+ *			not wait for what has recovered
  *	-ENOENT		no such living version
  *	-ENOSPC		ENGINE_VERSIONS_MAX versions are alive: one has to go first
  *	-ESTALE		the job that ended is not the one under way

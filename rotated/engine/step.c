@@ -9,6 +9,8 @@
 
 #include <assert.h>
 
+#define RECOVERED_SPREAD (60 * USEC_PER_SEC)
+
 /* ---- events ---- */
 
 static bool has_steps(const struct engine_item *item)
@@ -307,6 +309,34 @@ static int on_lost(struct step *s)
 	return 0;
 }
 
+/* Nobody was there or could be reached: not that the record or the secret is wrong. */
+static bool is_about_target(enum engine_outcome trouble)
+{
+	switch ((int)trouble) {
+	case ENGINE_OUTCOME_TEMPORARY:
+	case ENGINE_OUTCOME_TIMEOUT:
+	case ENGINE_OUTCOME_CRASHED:
+	case ENGINE_OUTCOME_UNREACHABLE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* A wait that grew while nobody was there does not outlive that. All who wait hear of it at
+ * once, and come within a minute, each in its own moment. */
+static int on_recovered(struct step *s)
+{
+	uint64_t soon = engine_hash(s->item, s->item->last_serial) % RECOVERED_SPREAD;
+
+	if (s->item->failures == 0 || s->item->is_held || s->item->retry_in <= soon ||
+	    !is_about_target(s->item->trouble))
+		return -EALREADY;
+	s->item->retry_in = soon;
+	s->result->is_changed = true;
+	return 0;
+}
+
 static int observe(struct step *s)
 {
 	switch (s->seen->event) {
@@ -328,6 +358,8 @@ static int observe(struct step *s)
 		return on_disable(s, true);
 	case ENGINE_EVENT_ENABLE:
 		return on_disable(s, false);
+	case ENGINE_EVENT_RECOVERED:
+		return on_recovered(s);
 	}
 	return -EINVAL;
 }

@@ -34,6 +34,10 @@ struct driver {
 	int (*index)(struct manager *m, const struct engine_item *prev,
 		     const struct engine_item *next);
 
+	/* Whom its jobs talk to: what one item is served by, others are too. NULL: nobody; the
+	 * function itself is NULL for kinds without jobs. Borrowed from the configuration. */
+	const char *(*target)(const struct manager *m, const struct item *item);
+
 	/* Begins an AFTER action. Its end is told with schedule_observe(). */
 	int (*begin)(struct manager *m, struct item *item, const struct engine_action *action);
 };

@@ -56,6 +56,13 @@ static void policy(const struct manager *m, const struct item *item, struct engi
 	};
 }
 
+static const char *target(const struct manager *m, const struct item *item)
+{
+	const char *hook = dkim_config_dns(m, item->engine.id)->hook;
+
+	return hook[0] ? hook : NULL;
+}
+
 /* ---- records ---- */
 
 static int load(const struct manager *m, const struct engine_item *item, uint32_t version,
@@ -313,5 +320,6 @@ const struct driver driver_dkim = {
 	.open_kind = PUBLIC_KIND,
 	.hidden_kind = PRIVATE_KIND,
 	.policy = policy,
+	.target = target,
 	.begin = begin,
 };

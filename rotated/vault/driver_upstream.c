@@ -55,6 +55,13 @@ static void policy(const struct manager *m, const struct item *item, struct engi
 	};
 }
 
+static const char *target(const struct manager *m, const struct item *item)
+{
+	const struct config_upstream *own = settings(m, item->engine.id);
+
+	return own && own->hook[0] ? own->hook : NULL;
+}
+
 /* ---- what a hook reads ---- */
 
 struct call {
@@ -585,5 +592,6 @@ const struct driver driver_upstream = {
 	.open_kind = "upstream-public",
 	.hidden_kind = "upstream-secret",
 	.policy = policy,
+	.target = target,
 	.begin = begin,
 };

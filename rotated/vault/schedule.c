@@ -198,6 +198,26 @@ void schedule_settle_all(struct manager *m)
 	rearm(m);
 }
 
+/* ITEM was served: others that wait for the same need not sit out a wait that grew while
+ * nobody was there. */
+static void tell_recovered(struct manager *m, const struct item *item)
+{
+	static const struct engine_observation recovered = { .event = ENGINE_EVENT_RECOVERED };
+	const char *target = item->driver->target ? item->driver->target(m, item) : NULL;
+
+	for (size_t i = 0; target && i < m->item_count; i++) {
+		struct item *other = m->items[i];
+		const char *same;
+
+		if (other == item || other->driver != item->driver ||
+		    other->engine.failures == 0 || other->engine.is_held)
+			continue;
+		same = other->driver->target(m, other);
+		if (same && strcmp(same, target) == 0)
+			schedule_observe(m, other, &recovered, NULL);
+	}
+}
+
 void schedule_observe(struct manager *m, struct item *item,
 		      const struct engine_observation *seen, const struct made *made)
 {
@@ -208,7 +228,8 @@ void schedule_observe(struct manager *m, struct item *item,
 	change_init(&c, item);
 	r = change_step(m, &c, seen);
 	if (r < 0) {
-		log_debug("%s: an outcome came too late", item->engine.id);
+		if (seen->event != ENGINE_EVENT_RECOVERED)
+			log_debug("%s: an outcome came too late", item->engine.id);
 		return;
 	}
 	c.made = made;
@@ -220,6 +241,9 @@ void schedule_observe(struct manager *m, struct item *item,
 	}
 	control_item_moved(m, item, r < 0 ? &report : NULL);
 	schedule_settle(m, item);
+	if (r == 0 && seen->event == ENGINE_EVENT_ENDED &&
+	    engine_outcome_effect(seen->outcome) == ENGINE_EFFECT_DONE)
+		tell_recovered(m, item);
 }
 
 static int on_wake(sd_event_source *source, uint64_t usec, void *context)

@@ -440,8 +440,10 @@ static void happen(struct world *w)
 		sync_clock(w);
 	else if (luck < 19)
 		reboot(w);
-	else if (luck < 23)
+	else if (luck < 22)
 		crash(w);
+	else if (luck < 23)
+		(void)observe(w, (struct engine_observation){ .event = ENGINE_EVENT_RECOVERED });
 	else if (luck < 30)
 		w->policy.may_work = !w->policy.may_work;
 	else if (luck < 35)
