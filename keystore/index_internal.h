@@ -18,6 +18,8 @@ struct index_writer {
 	struct verifier_keys *next; /* of the other table, while it is filled; NULL: the same */
 	struct verifier_keys *spare; /* what else META may be sealed with; NULL: nothing */
 	MDB_env *db;
+	dev_t lock_dev; /* which lock file it has: LMDB keeps its descriptor to itself */
+	ino_t lock_ino;
 	MDB_dbi meta_db;
 	MDB_dbi tables[2];
 	MDB_txn *txn; /* NULL when nothing is pending */

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "keystore/db.h"
@@ -13,6 +14,8 @@ static int give(const char *path, gid_t group, mode_t mode)
 	struct stat st;
 
 	if (stat(path, &st) < 0)
+		return -errno;
+	if (st.st_uid != geteuid() && chown(path, geteuid(), (gid_t)-1) < 0)
 		return -errno;
 	if (group != (gid_t)-1 && st.st_gid != group && chown(path, (uid_t)-1, group) < 0)
 		return -errno;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "keystore/files.h"
 #include "keystore/index_internal.h"
 #include "keystore/index_modes.h"
 
@@ -32,6 +34,17 @@ void index_env_close(struct index_writer *w)
 	w->db = NULL;
 }
 
+static int note_lock(struct index_writer *w, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	w->lock_dev = st.st_dev;
+	w->lock_ino = st.st_ino;
+	return 0;
+}
+
 int index_env_open(struct index_writer *w)
 {
 	char lock[PATH_MAX];
@@ -53,6 +66,8 @@ int index_env_open(struct index_writer *w)
 	if (rc == 0)
 		rc = mdb_reader_check(w->db, &dead);
 	r = rc ? db_error(rc) : db_fill_up(w->db);
+	if (r == 0)
+		r = note_lock(w, lock);
 	if (r == 0)
 		r = open_tables(w);
 	if (r < 0)
@@ -81,6 +96,43 @@ int index_env_make_anew(struct index_writer *w)
 			return -errno;
 	}
 	return index_env_open(w);
+}
+
+/* What is not of its TYPE gives way: nothing that only the index knows is in it, and neither we
+ * nor the door shall write to, or wait for, what it leads to. */
+static int clear_stranger(const struct index_writer *w, const char *name, mode_t type,
+			  struct report *report)
+{
+	const struct files_place place = { AT_FDCWD, w->dir, name };
+	struct report why = { 0 };
+	char path[PATH_MAX];
+	int r = files_check_type(&place, type, &why);
+
+	if (r == 0 || r == -ENOENT)
+		return 0;
+	if (r == -EPERM) {
+		r = name[0] ? index_path(w, name, path)
+			    : fs_join("", w->dir, path, sizeof(path));
+		if (r == 0 && remove(path) == 0)
+			return 0;
+		r = r < 0 ? r : -errno;
+		report_hint(&why, "move it away: mv %s %s.away; then: rotatectl unseal", path,
+			    path);
+	}
+	if (report)
+		*report = why;
+	return r;
+}
+
+static int clear_strangers(const struct index_writer *w, struct report *report)
+{
+	int r = clear_stranger(w, "", S_IFDIR, report);
+
+	if (r == 0)
+		r = clear_stranger(w, "data.mdb", S_IFREG, report);
+	if (r == 0)
+		r = clear_stranger(w, "lock.mdb", S_IFREG, report);
+	return r;
 }
 
 static int open_meta(struct index_writer *w, struct span value)
@@ -133,6 +185,9 @@ int index_writer_open(const char *dir, const struct index_options *options,
 	w->rng = (struct rng){ options->random, options->random_context };
 	if (snprintf(w->dir, sizeof(w->dir), "%s", dir) >= (int)sizeof(w->dir))
 		return report_set(report, -ENAMETOOLONG, "%s: name too long", dir);
+	r = clear_strangers(w, report);
+	if (r < 0)
+		return r;
 	r = fs_make_dirs(w->dir, INDEX_DIR_MODE);
 	if (r < 0)
 		return db_report(report, r, "cannot make", w->dir);

@@ -9,9 +9,16 @@
 #include "keystore/index.h"
 #include "keystore/index_codec.h"
 
+/* Which file is mapped; all zero: none. */
+struct mapped {
+	dev_t dev;
+	ino_t ino;
+};
+
 struct index_reader {
 	char dir[PATH_MAX];
 	char file[PATH_MAX];
+	char lock[PATH_MAX];
 	const struct verifier_keys *keys; /* that the META read last was sealed with */
 	const struct verifier_keys *next; /* the other set; NULL for none */
 	MDB_env *db;			  /* NULL while there is nothing to open */
@@ -20,8 +27,8 @@ struct index_reader {
 	MDB_dbi tables[2];
 	bool is_held;		/* in a snapshot, */
 	struct index_meta held; /* which has this META */
-	dev_t dev;		/* which file is mapped */
-	ino_t ino;
+	struct mapped data;	/* as they were when it was opened */
+	struct mapped lock_file;
 };
 
 int index_reader_new(const char *dir, const struct verifier_keys *keys,
@@ -33,7 +40,8 @@ int index_reader_new(const char *dir, const struct verifier_keys *keys,
 		return -ENOMEM;
 	r->keys = keys;
 	if (snprintf(r->dir, sizeof(r->dir), "%s", dir) >= (int)sizeof(r->dir) ||
-	    fs_join(r->dir, "data.mdb", r->file, sizeof(r->file)) < 0) {
+	    fs_join(r->dir, "data.mdb", r->file, sizeof(r->file)) < 0 ||
+	    fs_join(r->dir, "lock.mdb", r->lock, sizeof(r->lock)) < 0) {
 		free(r);
 		return -ENAMETOOLONG;
 	}
@@ -108,7 +116,7 @@ static int check_locked(struct index_reader *r)
 	return info.me_numreaders > 0 ? 0 : -EROFS;
 }
 
-static int open_db(struct index_reader *r, const struct stat *st)
+static int open_db(struct index_reader *r)
 {
 	int n;
 
@@ -124,27 +132,49 @@ static int open_db(struct index_reader *r, const struct stat *st)
 		return n;
 	}
 	mdb_txn_reset(r->txn);
-	r->dev = st->st_dev;
-	r->ino = st->st_ino;
 	return 0;
 }
 
-/* The vault may have made the index anew; the old file is then still mapped here, and stays as
- * it was for ever. */
+static bool is_mapped(const struct mapped *m, const struct stat *st)
+{
+	return m->dev == st->st_dev && m->ino == st->st_ino;
+}
+
+/* Opening a FIFO would not end. */
+static int look(const char *path, struct stat *ret)
+{
+	if (stat(path, ret) < 0)
+		return errno == ENOENT ? -EAGAIN : -errno;
+	return S_ISREG(ret->st_mode) ? 0 : -EINVAL;
+}
+
+/*
+ * The vault may have made the index anew; the old files are then still mapped here. Data stays
+ * as it was for ever, and a lock file that only we have tells of no new transaction: what was
+ * revoked since would be accepted. One that is merely gone is still the vault's as well.
+ */
 static int ensure_db(struct index_reader *r)
 {
-	struct stat st;
+	struct stat data;
+	struct stat lock = { 0 };
+	int n = look(r->file, &data);
+	int has_lock = n < 0 ? n : look(r->lock, &lock);
 
-	if (stat(r->file, &st) < 0) {
-		int err = errno;
-
+	if (n < 0) {
 		close_db(r);
-		return err == ENOENT ? -EAGAIN : -err;
+		return n;
 	}
-	if (r->db && r->dev == st.st_dev && r->ino == st.st_ino)
+	if (r->db && is_mapped(&r->data, &data) &&
+	    (has_lock < 0 || is_mapped(&r->lock_file, &lock)))
 		return 0;
 	close_db(r);
-	return open_db(r, &st);
+	if (has_lock < 0 && has_lock != -EAGAIN)
+		return has_lock;
+	n = open_db(r);
+	/* as they were before, so that one that is replaced meanwhile is noticed */
+	r->data = (struct mapped){ data.st_dev, data.st_ino };
+	r->lock_file = (struct mapped){ lock.st_dev, lock.st_ino };
+	return n;
 }
 
 static int begin(struct index_reader *r)

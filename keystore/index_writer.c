@@ -58,7 +58,8 @@ void index_abort(struct index_writer *w)
 	w->next = NULL;
 }
 
-/* -ESTALE when the file that is open is no longer the one that a door would open. */
+/* -ESTALE when the files that are open are no longer those that a door would open: with another
+ * lock file it would not learn of new transactions, nor we of its lookups. */
 static int check_same_file(const struct index_writer *w)
 {
 	mdb_filehandle_t fd;
@@ -74,7 +75,14 @@ static int check_same_file(const struct index_writer *w)
 		return -errno;
 	if (stat(path, &there) < 0)
 		return errno == ENOENT ? -ESTALE : -errno;
-	return here.st_ino == there.st_ino && here.st_dev == there.st_dev ? 0 : -ESTALE;
+	if (here.st_ino != there.st_ino || here.st_dev != there.st_dev)
+		return -ESTALE;
+	r = index_path(w, "lock.mdb", path);
+	if (r < 0)
+		return r;
+	if (stat(path, &there) < 0)
+		return errno == ENOENT ? -ESTALE : -errno;
+	return w->lock_ino == there.st_ino && w->lock_dev == there.st_dev ? 0 : -ESTALE;
 }
 
 /* LMDB gives an environment up when the page that makes a transaction valid could not be

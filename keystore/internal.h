@@ -77,7 +77,8 @@ must_check int keystore_db_open(struct keystore *ks, bool create, struct report 
  * also after a failure. */
 must_check int keystore_db_open_at(struct keystore *ks, const char *path, unsigned flags,
 				   bool create);
-must_check int keystore_check_file(int dirfd, const char *dir, const char *name,
+/* files_check() of the file or directory NAME. */
+must_check int keystore_check_file(const struct keystore *ks, const char *name, mode_t type,
 				   struct report *report);
 
 /* Whether KEY may open a new slot: -EINVAL for its length. */

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/fs.h"
+#include "keystore/files.h"
 #include "keystore/internal.h"
 #include "keystore/making.h"
 #include "keystore/recovery.h"
@@ -17,53 +18,16 @@
 /* Address space only; grown when half full. */
 #define MAP_SIZE_FIRST (UINT64_C(1) << 30)
 
-enum { DIR_MODE = 0711, STORE_MODE = 0700, FILE_MODE = 0600 };
+enum { DIR_MODE = 0711, STORE_MODE = FILES_DIR_MODE, FILE_MODE = FILES_MODE };
 
 #define STILLBORN_MAX (64 * 1024) /* bytes */
 
-static int check_owner(const struct stat *st, const char *path, struct report *report)
+int keystore_check_file(const struct keystore *ks, const char *name, mode_t type,
+			struct report *report)
 {
-	if (st->st_uid == geteuid())
-		return 0;
-	(void)report_set(report, -EPERM, "%s belongs to uid %u, and this is uid %u", path,
-			 (unsigned)st->st_uid, (unsigned)geteuid());
-	report_hint(report, "run it as the owner, or: chown -R %u %s", (unsigned)geteuid(),
-		    path);
-	return -EPERM;
-}
+	const struct files_place place = { ks->dirfd, ks->dir, name };
 
-static int check_mode(const struct stat *st, const char *path, mode_t forbidden, mode_t want,
-		      struct report *report)
-{
-	if ((st->st_mode & forbidden) == 0)
-		return 0;
-	(void)report_set(report, -EPERM, "%s has mode %04o: others can reach the keys", path,
-			 (unsigned)st->st_mode & 07777);
-	report_hint(report, "chmod %04o %s", (unsigned)want, path);
-	return -EPERM;
-}
-
-int keystore_check_file(int dirfd, const char *dir, const char *name, struct report *report)
-{
-	char path[PATH_MAX];
-	struct stat st;
-	int r;
-
-	r = fs_join(dir, name, path, sizeof(path));
-	if (r < 0)
-		return report_set(report, r, "%s: name too long", dir);
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-		r = report_set(report, -errno, "%s: %s", path, strerrordesc_np(errno));
-		db_hint(report, r, dir);
-		return r;
-	}
-	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-		return report_set(report, -EPERM, "%s is neither a file nor a directory", path);
-	r = check_owner(&st, path, report);
-	if (r < 0)
-		return r;
-	return check_mode(&st, path, S_IRWXG | S_IRWXO,
-			  S_ISDIR(st.st_mode) ? STORE_MODE : FILE_MODE, report);
+	return files_check(&place, type, report);
 }
 
 /* Others may pass through the directory, to the index in it, but not change what is in it. */
@@ -74,10 +38,7 @@ static int check_dir(struct keystore *ks, struct report *report)
 
 	if (fstat(ks->dirfd, &st) < 0)
 		return report_set(report, -errno, "%s: %s", ks->dir, strerrordesc_np(errno));
-	r = check_owner(&st, ks->dir, report);
-	if (r < 0)
-		return r;
-	r = check_mode(&st, ks->dir, S_IWGRP | S_IWOTH, DIR_MODE, report);
+	r = files_check_dir(&st, ks->dir, DIR_MODE, report);
 	if (r < 0)
 		return r;
 	return db_check_disk(ks->dirfd, report);
@@ -220,18 +181,27 @@ int keystore_db_open(struct keystore *ks, bool create, struct report *report)
 
 static int check_files(struct keystore *ks, struct report *report)
 {
-	static const char *const names[] = { STORE_NAME, STORE_NAME "/data.mdb",
-					     STORE_NAME "/lock.mdb", ANCHOR_NAME };
+	/* a copy of a store comes without its lock; a lost anchor is told later */
+	static const struct {
+		const char *name;
+		mode_t type;
+		bool may_lack;
+	} files[] = {
+		{ STORE_NAME, S_IFDIR, false },
+		{ STORE_NAME "/data.mdb", S_IFREG, false },
+		{ STORE_NAME "/lock.mdb", S_IFREG, true },
+		{ ANCHOR_NAME, S_IFREG, true },
+		{ KEYRING_PREV_NAME, S_IFREG, true },
+	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		int r = keystore_check_file(ks->dirfd, ks->dir, names[i], report);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		int r = keystore_check_file(ks, files[i].name, files[i].type, report);
 
-		/* a copy of a store comes without its lock; a lost anchor is told later */
-		if (r == -ENOENT && i >= 2)
+		if (r == -ENOENT && files[i].may_lack)
 			continue;
 		if (r == -ENOENT) {
-			(void)report_set(report, -EBADMSG, "%s has a keyring but no %s",
-					 ks->dir, names[i]);
+			(void)report_set(report, -EBADMSG, "%s/%s is missing", ks->dir,
+					 files[i].name);
 			report_hint(report, "put back a backup of %s", ks->store_dir);
 			return -EBADMSG;
 		}
@@ -360,7 +330,7 @@ static int prepare_dir(struct keystore *ks, struct report *report)
 		return r;
 	if (mkdirat(ks->dirfd, STORE_NAME, STORE_MODE) < 0 && errno != EEXIST)
 		return db_report(report, -errno, "cannot make", ks->store_dir);
-	return keystore_check_file(ks->dirfd, ks->dir, STORE_NAME, report);
+	return keystore_check_file(ks, STORE_NAME, S_IFDIR, report);
 }
 
 int making_prepare(const char *dir, const struct keystore_env *env, struct keystore **ret,

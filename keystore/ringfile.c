@@ -33,7 +33,7 @@ static int ring_load_from(struct keystore *ks, const char *name, struct report *
 	struct keyring_file file;
 	int r;
 
-	r = keystore_check_file(ks->dirfd, ks->dir, name, report);
+	r = keystore_check_file(ks, name, S_IFREG, report);
 	if (r < 0)
 		return r;
 	r = fs_read(ks->dirfd, name, KEYRING_FILE_MAX, &bytes);
@@ -62,6 +62,22 @@ int ring_load_prev(struct keystore *ks)
 	return r;
 }
 
+/* A store alone is what an interrupted creation leaves, or the keyring was lost. */
+static void tell_absent(const struct keystore *ks, struct report *report)
+{
+	if (faccessat(ks->dirfd, STORE_NAME "/data.mdb", F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+		(void)report_set(report, -ENOENT, "%s holds a store, and %s/keyring is missing",
+				 ks->dir, ks->dir);
+		report_hint(report,
+			    "put back %s/keyring; after an init that was cut off: "
+			    "rotatectl init",
+			    ks->dir);
+	} else {
+		(void)report_set(report, -ENOENT, "there is no keystore in %s yet", ks->dir);
+		report_hint(report, "rotatectl init");
+	}
+}
+
 int keystore_ring_load(struct keystore *ks, struct report *report)
 {
 	int r = ring_load_from(ks, KEYRING_NAME, report);
@@ -69,10 +85,8 @@ int keystore_ring_load(struct keystore *ks, struct report *report)
 	if ((r == -EBADMSG || r == -EFBIG || r == -ENOENT) && ring_has_prev(ks) &&
 	    ring_load_prev(ks) == 0)
 		return 0;
-	if (r == -ENOENT) {
-		(void)report_set(report, r, "%s holds no keystore", ks->dir);
-		report_hint(report, "make one: rotatectl init");
-	}
+	if (r == -ENOENT)
+		tell_absent(ks, report);
 	return r;
 }
 
@@ -95,8 +109,8 @@ static void overwrite(int fd)
 /* The previous keyring opens what a removed slot opened: once the new one is proven it goes. */
 void ring_drop_prev(struct keystore *ks)
 {
-	cleanup_close int fd =
-		openat(ks->dirfd, KEYRING_PREV_NAME, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	cleanup_close int fd = openat(ks->dirfd, KEYRING_PREV_NAME,
+				      O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	if (fd < 0)
 		return;
@@ -146,7 +160,7 @@ void ring_put_back(struct keystore *ks)
 int ring_replace(struct keystore *ks, const struct buf *bytes)
 {
 	cleanup_close int old =
-		openat(ks->dirfd, KEYRING_NAME, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+		openat(ks->dirfd, KEYRING_NAME, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	int r = fs_replace(ks->dirfd, KEYRING_PREV_NAME, ks->ring_bytes.data,
 			   ks->ring_bytes.len, 0600);
 

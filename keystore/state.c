@@ -197,7 +197,8 @@ static int write_slot(const struct keystore *ks, int fd, size_t offset)
 
 static int open_anchor(const struct keystore *ks)
 {
-	int fd = openat(ks->dirfd, ANCHOR_NAME, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	/* O_NONBLOCK: a FIFO in its place must not hang */
+	int fd = openat(ks->dirfd, ANCHOR_NAME, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	return fd < 0 ? -errno : fd;
 }

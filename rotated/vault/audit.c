@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "keystore/files.h"
 
 struct audit {
 	int dir_fd;
@@ -89,11 +90,12 @@ static int open_segment(struct audit *a, unsigned segment, int flags)
 	return 0;
 }
 
-/* The newest segment, or the first when there is none. */
-static int open_newest(struct audit *a)
+/* The newest segment, or the first when there is none. WHY: what is there instead of a file. */
+static int open_newest(struct audit *a, const char *dir, struct report *why)
 {
 	unsigned newest = 1;
 	char name[16];
+	int r;
 
 	for (;;) {
 		segment_name(newest + 1, name);
@@ -101,6 +103,11 @@ static int open_newest(struct audit *a)
 			break;
 		newest++;
 	}
+	segment_name(newest, name);
+	r = files_check_type(&(struct files_place){ a->dir_fd, dir, name }, S_IFREG, why);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	*why = (struct report){ 0 };
 	return open_segment(a, newest, O_CREAT);
 }
 
@@ -202,10 +209,24 @@ static int take_up(struct audit *a, const char *dir)
 	return a->size > 0 ? begin_segment(a) : 0;
 }
 
+static int tell_unopened(const char *dir, int r, struct report *why, struct report *report)
+{
+	if (!why->what[0]) {
+		(void)report_set(why, r, "the audit log in %s can not be opened: %s", dir,
+				 strerror(-r));
+		report_hint(why, "look at owner, mode and mount: ls -lan %s; findmnt -T %s",
+			    dir, dir);
+	}
+	if (report)
+		*report = *why;
+	return r;
+}
+
 int audit_open(const char *dir, const struct keystore_audit *end, size_t segment_max,
 	       struct audit **ret, struct report *report)
 {
 	cleanup_audit struct audit *a = calloc(1, sizeof(*a));
+	struct report why = { 0 };
 	int r;
 
 	if (!a)
@@ -217,13 +238,12 @@ int audit_open(const char *dir, const struct keystore_audit *end, size_t segment
 	r = fs_make_dirs(dir, 0700);
 	if (r == 0) {
 		a->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		r = a->dir_fd < 0 ? -errno : open_newest(a);
+		r = a->dir_fd < 0 ? -errno : open_newest(a, dir, &why);
 	}
 	if (r == 0)
 		r = take_up(a, dir);
 	if (r < 0)
-		return report_set(report, r, "the audit log in %s can not be opened: %s", dir,
-				  strerror(-r));
+		return tell_unopened(dir, r, &why, report);
 	*ret = steal_ptr(a);
 	return 0;
 }

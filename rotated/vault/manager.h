@@ -79,6 +79,7 @@ struct manager {
 
 	struct keystore *keystore;	/* NULL: there is none yet, or it can not be opened */
 	struct report keystore_problem; /* why not, unless it is just absent */
+	struct report keystore_absent;	/* what is to be said of that then */
 	struct index_writer *index; /* this, the audit log and the items: while AUTH is open */
 	struct audit *audit;
 	bool is_sealed_by_order; /* since the last unseal: the door must not keep its keys */

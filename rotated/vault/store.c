@@ -43,8 +43,7 @@ int store_require(const struct manager *m, enum keystore_tier tier, struct repor
 		return -EBUSY;
 	}
 	if (!m->keystore) {
-		report_set(report, -ENOENT, "there is no keystore yet");
-		report_hint(report, "rotatectl init");
+		*report = m->keystore_absent;
 		return -ENOENT;
 	}
 	if (store_is_open(m, tier))
@@ -81,7 +80,9 @@ int store_open(struct manager *m, struct report *report)
 	int r = keystore_open(m->config->keystore.path, &env, &m->keystore, report);
 
 	m->keystore_problem = (struct report){ 0 };
-	if (r < 0 && r != -ENOENT)
+	if (r == -ENOENT)
+		m->keystore_absent = *report;
+	else if (r < 0)
 		m->keystore_problem = *report;
 	return r;
 }
@@ -326,12 +327,10 @@ void store_start(struct manager *m)
 	int r = store_open(m, &report);
 
 	if (r == -ENOENT) {
-		log_notice("there is no keystore yet: rotatectl init");
+		log_notice("%s: %s", report.what, report.hint);
 		return;
 	}
-	if (r < 0) {
+	if (r < 0)
 		log_report(LOG_LEVEL_ERROR, &report);
-		return;
-	}
-	unlock_start(m);
+	unlock_start(m); /* also tries again to open what could not be */
 }

@@ -20,6 +20,12 @@
 
 static void try_slots(struct unlock *u);
 
+/* Something is where the keystore should be, and was not fit to be opened. */
+static bool is_unopened(const struct manager *m)
+{
+	return !m->keystore && m->keystore_problem.what[0];
+}
+
 static bool is_wanted(const struct manager *m)
 {
 	return m->keystore && !store_is_open(m, KEYSTORE_AUTH) && !m->is_sealed_by_order;
@@ -186,11 +192,31 @@ static int try_key_file(struct manager *m, struct report *report)
 
 /* ---- attempts ---- */
 
+/* 0 when it is open, -EAGAIN when that is tried again later; else there is none any more. */
+static int open_keystore(struct unlock *u)
+{
+	struct report report = { 0 };
+	int r = store_open(u->m, &report);
+
+	if (r == 0) {
+		log_notice("the keystore can be opened again");
+		u->backoff = BACKOFF_MIN;
+	} else if (r != -ENOENT) {
+		if (arm_retry(u) < 0)
+			log_error("no timer: systemctl restart rotated when it is put right");
+		r = -EAGAIN;
+	}
+	manager_notify(u->m);
+	return r;
+}
+
 static void try_all(struct unlock *u)
 {
 	struct report report = { 0 };
 	int r;
 
+	if (is_unopened(u->m) && open_keystore(u) < 0)
+		return;
 	if (!is_wanted(u->m) || u->is_trying)
 		return;
 	u->first = (struct report){ 0 };
@@ -202,7 +228,9 @@ static void try_all(struct unlock *u)
 		if (!report.what[0])
 			report_set(&report, r, "the key file does not open the keystore: %s",
 				   strerror(-r));
-		report_hint(&report, "rotatectl unseal");
+		/* with a wrong key it is the person's turn; else it says itself what is */
+		if (r == -EKEYREJECTED || r == -ENOENT || !report.hint[0])
+			report_hint(&report, "rotatectl unseal");
 		remember(u, &report);
 	}
 	u->is_trying = true;

@@ -14,8 +14,9 @@ struct unlock;
 must_check int unlock_new(struct manager *m, struct unlock **ret, struct report *report);
 void unlock_free(struct unlock *u); /* NULL is allowed */
 
-/* With the keystore open and AUTH sealed: tries the key file, then each slot that needs no
- * person, one after the other, and again later. Nothing while it is sealed by order. */
+/* With AUTH sealed: tries the key file, then each slot that needs no person, one after the
+ * other, and again later. Nothing while it is sealed by order. A keystore that could not be
+ * opened at all is opened first, when what was wrong with it is put right. */
 void unlock_start(struct manager *m);
 
 /* AUTH was opened, or sealed by order: nothing is tried any more. */

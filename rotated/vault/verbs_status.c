@@ -185,7 +185,7 @@ static void write_report(struct json *j, const struct report *r)
 static void write_sealed_alarms(struct json *j, const struct manager *m)
 {
 	if (!m->keystore && !m->keystore_problem.what[0])
-		write_alarm(j, "there is no keystore yet", "rotatectl init");
+		write_report(j, &m->keystore_absent);
 	else if (m->keystore && !store_is_open(m, KEYSTORE_AUTH))
 		write_alarm(
 			j,

@@ -145,6 +145,9 @@ enum wire_status verb_store_unseal(struct request *req)
 		return request_refuse(req, WIRE_STATUS_USAGE, NULL,
 				      "exactly one of passphrase, recovery key, key file and "
 				      "share");
+	/* what kept it from being opened may have been put right */
+	if (!m->keystore && !verb_backup_restorer(m))
+		ignore_result(store_open(m, &req->reply.report)); /* it is told by the next */
 	r = m->keystore ? 0 : request_require(req, KEYSTORE_AUTH);
 	if (r < 0)
 		return request_fail(req, r);
