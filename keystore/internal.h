@@ -58,6 +58,8 @@ struct keystore {
 	struct quorum_pool *shares; /* those entered so far; NULL for none */
 	uint8_t *scratch;	    /* RECORD_PLAIN_MAX bytes for one plaintext at a time */
 	enum keystore_health health;
+	uint64_t seen; /* the newest transaction that somebody else has proof of; 0: none */
+	const char *seen_by;
 	bool locked;		 /* all of the memory above is locked into RAM */
 	bool walking;		 /* inside keystore_foreach(), which owns scratch */
 	struct store_copy *copy; /* compact.c: NULL unless one is being made */
@@ -112,8 +114,8 @@ must_check int state_meta_of(struct keystore *ks, MDB_txn *txn, struct meta *ret
 must_check int state_write_anchor(struct keystore *ks);
 /* The whole file, durably, with the newest slot alone; makes it if it is lost. */
 must_check int state_replace_anchor(struct keystore *ks);
-/* The transaction that the anchor knows; 0 when it knows none. */
-uint64_t state_anchor_txid(const struct keystore *ks);
+/* The newest transaction that the anchor or somebody else knows; 0 when they know none. */
+uint64_t state_newest_txid(const struct keystore *ks);
 /* A new anchor for META as it is; the store is healthy from then on. */
 must_check int state_accept(struct keystore *ks);
 /* 0, or -ENOKEY, -ESTALE, with the report filled. */

@@ -257,6 +257,11 @@ enum keystore_health keystore_health(const struct keystore *ks, struct report *r
  * new anchor. */
 must_check int keystore_accept(struct keystore *ks, struct report *report);
 
+/* WHO (a static text: "the audit log") has proof of the transaction TXID of this store. If it
+ * is older, it was rolled back together with its anchor. Holds until it is accepted or sealed.
+ */
+void keystore_seen(struct keystore *ks, uint64_t txid, const char *who);
+
 /* The last committed transaction; 0 while sealed. */
 uint64_t keystore_txid(const struct keystore *ks);
 /* When that was, microseconds since 1970; 0 while sealed. */

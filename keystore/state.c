@@ -93,7 +93,7 @@ static enum keystore_health compare(const struct keystore *ks, const struct anch
 	const struct meta *m = ks->meta;
 	uint8_t set[SET_HASH_LEN];
 
-	if (m->txid < a->txid || ks->file.ring.generation < a->generation)
+	if (m->txid < a->txid || m->txid < ks->seen || ks->file.ring.generation < a->generation)
 		return KEYSTORE_ROLLED_BACK;
 	/* the same number for another content: a store that went its own way from a copy */
 	set_hash_digest(&m->set, ks->auth->set, set);
@@ -167,6 +167,17 @@ void state_forget(struct keystore *ks)
 	keys_free(ks->meta);
 	ks->meta = NULL;
 	ks->health = KEYSTORE_SEALED;
+	ks->seen = 0;
+}
+
+void keystore_seen(struct keystore *ks, uint64_t txid, const char *who)
+{
+	if (!ks->meta || txid <= ks->meta->txid || txid <= ks->seen)
+		return;
+	ks->seen = txid;
+	ks->seen_by = who;
+	if (ks->health == KEYSTORE_HEALTHY)
+		ks->health = KEYSTORE_ROLLED_BACK;
 }
 
 static void make_slot(const struct keystore *ks, uint8_t slot[static ANCHOR_SLOT_LEN])
@@ -250,6 +261,12 @@ static void describe(const struct keystore *ks, struct report *report)
 				 "%s was rolled back: it is at transaction %" PRIu64
 				 ", its anchor at %" PRIu64,
 				 ks->store_dir, ks->meta->txid, a.txid);
+	else if (ks->seen > ks->meta->txid)
+		(void)report_set(
+			report, -ESTALE,
+			"%s was rolled back with its anchor: it is at transaction %" PRIu64
+			", and %s knows of %" PRIu64,
+			ks->store_dir, ks->meta->txid, ks->seen_by, ks->seen);
 	else
 		(void)report_set(report, -ESTALE,
 				 "%s: keyring, store and anchor are not of the same time",
@@ -317,11 +334,11 @@ int state_may_change(const struct keystore *ks, struct report *report)
 	}
 }
 
-uint64_t state_anchor_txid(const struct keystore *ks)
+uint64_t state_newest_txid(const struct keystore *ks)
 {
 	struct anchor a;
 
-	return read_anchor(ks, &a) < 0 ? 0 : a.txid;
+	return read_anchor(ks, &a) < 0 || a.txid < ks->seen ? ks->seen : a.txid;
 }
 
 int state_accept(struct keystore *ks)

@@ -70,7 +70,7 @@ int keystore_begin_accept(struct keystore *ks, struct keystore_txn **ret, struct
 	r = begin(ks, &txn, report);
 	if (r < 0)
 		return r;
-	known = state_anchor_txid(ks);
+	known = state_newest_txid(ks);
 	if (txn->next.txid <= known)
 		txn->next.txid = known + 1;
 	txn->is_accepting = true;

@@ -23,6 +23,7 @@ struct audit {
 	bool has_leftover; /* behind it lies a line that was refused and could not be cut off */
 	size_t segment_max;
 	struct keystore_audit end;
+	uint64_t newest_txid; /* of the lines that were taken up */
 	char alarm[REPORT_TEXT_MAX];
 };
 
@@ -152,6 +153,7 @@ static int resume_line(void *context, const char *line, size_t len)
 	struct keystore_audit *end = &s->a->end;
 	uint8_t hash[KEYSTORE_AUDIT_LEN], tag[KEYSTORE_AUDIT_LEN];
 	struct audit_line parsed;
+	uint64_t txid;
 
 	if (audit_line_parse(line, len, &parsed) < 0)
 		return 0; /* verification is not done here */
@@ -168,6 +170,9 @@ static int resume_line(void *context, const char *line, size_t len)
 	memcpy(end->head, hash, sizeof(hash));
 	end->seq++;
 	audit_next_key(end->key);
+	txid = audit_line_number(line, len, "\"txid\":");
+	if (txid > s->a->newest_txid)
+		s->a->newest_txid = txid;
 	return 0;
 }
 
@@ -400,6 +405,11 @@ int audit_sync(struct audit *a, const struct audit_mark *mark, struct report *re
 void audit_end(const struct audit *a, struct keystore_audit *ret)
 {
 	*ret = a->end;
+}
+
+uint64_t audit_newest_txid(const struct audit *a)
+{
+	return a->newest_txid;
 }
 
 const char *audit_alarm(const struct audit *a)

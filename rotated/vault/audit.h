@@ -75,6 +75,10 @@ must_check int audit_sync(struct audit *a, const struct audit_mark *mark,
 /* The end of the chain, for keystore_set_audit(). */
 void audit_end(const struct audit *a, struct keystore_audit *ret);
 
+/* The newest transaction that the lines after the end that the keystore remembered tell of, as
+ * far as they are proven; 0 for none. A keystore that is older was rolled back. */
+uint64_t audit_newest_txid(const struct audit *a);
+
 /* What a person has to know about the log; NULL when it is well. */
 const char *audit_alarm(const struct audit *a);
 
@@ -96,6 +100,8 @@ struct audit_line {
 	size_t prev_at;
 };
 must_check int audit_line_parse(const char *line, size_t len, struct audit_line *ret);
+/* The number behind KEY, such as "\"txid\":", in a line of our own; 0 for none. */
+uint64_t audit_line_number(const char *line, size_t len, const char *key);
 void audit_line_hash(const char *line, size_t len, uint8_t ret[static KEYSTORE_AUDIT_LEN]);
 void audit_line_tag(const char *line, size_t len, const uint8_t key[static KEYSTORE_AUDIT_LEN],
 		    uint8_t ret[static KEYSTORE_AUDIT_LEN]);

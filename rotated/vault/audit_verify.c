@@ -60,6 +60,20 @@ int audit_line_parse(const char *line, size_t len, struct audit_line *ret)
 	return 0;
 }
 
+uint64_t audit_line_number(const char *line, size_t len, const char *key)
+{
+	const char *at = memmem(line, len, key, strlen(key));
+	char digits[24] = "";
+	uint64_t n = 0;
+
+	if (!at)
+		return 0;
+	at += strlen(key);
+	for (size_t i = 0; at + i < line + len && at[i] >= '0' && at[i] <= '9' && i < 20; i++)
+		digits[i] = at[i];
+	return digits[0] && text_to_u64(digits, &n) == 0 ? n : 0;
+}
+
 /* ---- all lines ---- */
 
 static FILE *open_segment(const char *dir, unsigned segment)

@@ -43,20 +43,6 @@ static void take_text(const char *line, size_t len, const char *key, char *ret, 
 	ret[n] = '\0';
 }
 
-static uint64_t take_number(const char *line, size_t len, const char *key)
-{
-	const char *at = memmem(line, len, key, strlen(key));
-	char digits[24] = "";
-	uint64_t n = 0;
-
-	if (!at)
-		return 0;
-	at += strlen(key);
-	for (size_t i = 0; at + i < line + len && at[i] >= '0' && at[i] <= '9' && i < 20; i++)
-		digits[i] = at[i];
-	return digits[0] && text_to_u64(digits, &n) == 0 ? n : 0;
-}
-
 static void parse(const char *line, size_t len, struct told *ret)
 {
 	uint64_t version;
@@ -66,9 +52,9 @@ static void parse(const char *line, size_t len, struct told *ret)
 	take_text(line, len, "\"obj\":\"", ret->object, sizeof(ret->object));
 	take_text(line, len, "\"outcome\":\"", ret->outcome, sizeof(ret->outcome));
 	take_text(line, len, "\"req\":\"", ret->request, sizeof(ret->request));
-	version = take_number(line, len, "\"ver\":");
+	version = audit_line_number(line, len, "\"ver\":");
 	ret->version = version <= UINT32_MAX ? (uint32_t)version : 0;
-	ret->txid = take_number(line, len, "\"txid\":");
+	ret->txid = audit_line_number(line, len, "\"txid\":");
 }
 
 /* ---- what it was about ---- */

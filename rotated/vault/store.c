@@ -143,8 +143,11 @@ static bool is_ahead(struct manager *m)
 {
 	uint64_t txid;
 
-	return keystore_health(m->keystore, NULL) != KEYSTORE_HEALTHY &&
-	       index_writer_txid(m->index, &txid) == 0 && txid > keystore_txid(m->keystore);
+	if (index_writer_txid(m->index, &txid) < 0 || txid <= keystore_txid(m->keystore))
+		return false;
+	/* it is committed after the store, and its META is sealed: a proof */
+	keystore_seen(m->keystore, txid, "the verifier index");
+	return true;
 }
 
 static int open_index(struct manager *m, struct report *report)
@@ -173,7 +176,7 @@ static int open_index(struct manager *m, struct report *report)
 
 /* ---- opening the tiers ---- */
 
-static int open_audit(struct manager *m, struct report *report)
+static int open_audit(struct manager *m, bool is_restored, struct report *report)
 {
 	struct keystore_audit end;
 	int r = keystore_audit_get(m->keystore, &end);
@@ -183,6 +186,9 @@ static int open_audit(struct manager *m, struct report *report)
 				  strerror(-r));
 	r = audit_open(m->config->vault.audit, &end, AUDIT_SEGMENT_MAX, &m->audit, report);
 	sodium_memzero(&end, sizeof(end));
+	/* what was done since a backup is no news to whoever has just restored it */
+	if (r == 0 && !is_restored)
+		keystore_seen(m->keystore, audit_newest_txid(m->audit), "the audit log");
 	return r;
 }
 
@@ -196,9 +202,9 @@ static void close_all(struct manager *m)
 	audit_close(steal_ptr(m->audit));
 }
 
-static int open_all(struct manager *m, struct report *report)
+static int open_all(struct manager *m, bool is_restored, struct report *report)
 {
-	int r = open_audit(m, report);
+	int r = open_audit(m, is_restored, report);
 
 	if (r == 0)
 		r = ldap_open(m->ldap, report);
@@ -225,13 +231,13 @@ static void load_reconcile(struct manager *m)
 		log_report(LOG_LEVEL_ERROR, &report);
 }
 
-static int open_once(struct manager *m, struct report *report)
+static int open_once(struct manager *m, bool is_restored, struct report *report)
 {
 	int r;
 
 	if (m->audit)
 		return 0;
-	r = open_all(m, report);
+	r = open_all(m, is_restored, report);
 	if (r < 0) {
 		close_all(m);
 		keystore_seal(m->keystore, KEYSTORE_BOTH);
@@ -258,7 +264,7 @@ static void go_on(struct manager *m)
 
 int store_unsealed(struct manager *m, struct report *report)
 {
-	int r = open_once(m, report);
+	int r = open_once(m, false, report);
 
 	if (r == 0)
 		go_on(m);
@@ -267,7 +273,7 @@ int store_unsealed(struct manager *m, struct report *report)
 
 int store_restored(struct manager *m, const struct reconcile_plan *p, struct report *report)
 {
-	int r = open_once(m, report);
+	int r = open_once(m, true, report);
 	int done;
 
 	if (r < 0)

@@ -342,6 +342,29 @@ static void line_that_can_not_be_written_leaves_the_log_whole(void **state)
 	bench_release(&b);
 }
 
+static void lines_that_the_keystore_has_not_heard_of_tell_its_transaction(void **state)
+{
+	struct bench b = bench_new();
+	struct keystore_audit before;
+
+	(void)state;
+	write_lines(&b, 1);
+	before = b.end;
+	open_log(&b, AUDIT_SEGMENT_MAX);
+	assert_true(audit_newest_txid(b.audit) == 0);
+	append(&b, 2);
+	close_log(&b);
+	b.end = before;
+	open_log(&b, AUDIT_SEGMENT_MAX);
+	assert_true(audit_newest_txid(b.audit) == 7);
+	close_log(&b);
+	b.end = before;
+	b.end.key[0] ^= 1; /* of another keystore: nothing is proven */
+	open_log(&b, AUDIT_SEGMENT_MAX);
+	assert_true(audit_newest_txid(b.audit) == 0);
+	bench_release(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -358,6 +381,7 @@ int main(void)
 		cmocka_unit_test(log_that_is_removed_while_open_raises_an_alarm),
 		cmocka_unit_test(chain_crosses_segments),
 		cmocka_unit_test(line_that_can_not_be_written_leaves_the_log_whole),
+		cmocka_unit_test(lines_that_the_keystore_has_not_heard_of_tell_its_transaction),
 	};
 
 	if (sodium_init() < 0)

@@ -479,6 +479,73 @@ static void a_read_only_disk_is_told(void **state)
 	fixture_in_namespace(*state, lock_all);
 }
 
+static void a_transaction_that_another_knows_of_is_missed(void **state)
+{
+	cleanup_keystore struct keystore *ks = fixture_new(*state);
+	struct keystore_txn *txn;
+	struct report report = { 0 };
+	uint64_t txid;
+
+	fixture_put(ks, "billing", KEYSTORE_AUTH, "x");
+	txid = keystore_txid(ks);
+	keystore_seen(ks, txid, "the audit log");
+	assert_int_equal(keystore_health(ks, NULL), KEYSTORE_HEALTHY);
+	keystore_seen(ks, txid + 5, "the audit log");
+	keystore_seen(ks, txid + 3, "the verifier index");
+	assert_int_equal(keystore_health(ks, &report), KEYSTORE_ROLLED_BACK);
+	assert_non_null(strstr(report.what, "the audit log knows of"));
+	assert_int_equal(keystore_begin(ks, &txn, &report), -ESTALE);
+	assert_int_equal(keystore_verify(ks, &(struct keystore_verify){ 0 }, &report), -ESTALE);
+	assert_int_equal(keystore_accept(ks, &report), 0);
+	assert_int_equal(keystore_health(ks, NULL), KEYSTORE_HEALTHY);
+	assert_true(keystore_txid(ks) == txid + 6);
+	keystore_seen(ks, txid + 5, "the audit log");
+	fixture_put(ks, "billing", KEYSTORE_AUTH, "y");
+}
+
+static int open_quickly(struct fixture *f, struct report *report)
+{
+	cleanup_keystore struct keystore *ks = NULL;
+
+	(void)alarm(60); /* a FIFO that is waited for */
+	return keystore_open(f->dir, &f->env, &ks, report);
+}
+
+static void what_is_not_a_file_is_named_and_not_waited_for(void **state)
+{
+	static const char *const names[] = { "keyring",	       "keyring.prev",	 "anchor",
+					     "store/data.mdb", "store/lock.mdb", "store" };
+	static const struct {
+		const char *make;
+		const char *word;
+	} shapes[] = {
+		{ "mkfifo -m 600", "a FIFO" },
+		{ "mkdir -m 700", "a directory" },
+		{ "ln -s good", "a symbolic link" },
+	};
+	struct report report = { 0 };
+
+	keystore_close(fixture_new(*state));
+	fixture_shell(*state, "cp keyring keyring.prev");
+	for (size_t i = 0; i < ARRAY_SIZE(names) * ARRAY_SIZE(shapes); i++) {
+		const char *name = names[i / ARRAY_SIZE(shapes)];
+		char command[256];
+
+		if (i % ARRAY_SIZE(shapes) == 1 && strcmp(name, "store") == 0)
+			continue;
+		(void)snprintf(command, sizeof(command), "mv %s good && %s %s", name,
+			       shapes[i % ARRAY_SIZE(shapes)].make, name);
+		fixture_shell(*state, command);
+		assert_int_equal(open_quickly(*state, &report), -EPERM);
+		assert_non_null(strstr(report.what, name));
+		assert_non_null(strstr(report.what, shapes[i % ARRAY_SIZE(shapes)].word));
+		assert_true(report.hint[0]);
+		(void)snprintf(command, sizeof(command), "rm -r %s && mv good %s", name, name);
+		fixture_shell(*state, command);
+		assert_int_equal(open_quickly(*state, &report), 0);
+	}
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -496,6 +563,8 @@ int main(void)
 		TEST(a_full_disk_loses_nothing_and_is_told),
 		TEST(an_anchor_that_stays_behind_is_told_by_verify),
 		TEST(a_read_only_disk_is_told),
+		TEST(a_transaction_that_another_knows_of_is_missed),
+		TEST(what_is_not_a_file_is_named_and_not_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
