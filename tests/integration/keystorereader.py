@@ -119,6 +119,12 @@ def unpad64(data):
 class Value(ctypes.Structure):
     _fields_ = [("size", c_size_t), ("data", c_void_p)]
 
+    @classmethod
+    def of(cls, data):
+        value = cls(len(data), ctypes.cast(ctypes.c_char_p(data), c_void_p))
+        value.keep = data  # as long as the pointer
+        return value
+
     def bytes(self):
         return ctypes.string_at(self.data, self.size)
 
@@ -130,27 +136,64 @@ def lmdb_call(name, *args):
         raise OSError(f"{name}: {lmdb.mdb_strerror(rc).decode()}")
 
 
+class Lmdb:
+    """The LMDB file in a directory, or PATH itself with IS_FILE: one transaction, committed by a
+    with-block that ends well."""
+
+    READ_ONLY, CREATE, NO_SUBDIR, NO_LOCK, NEXT = 0x20000, 0x40000, 0x4000, 0x400000, 8
+
+    def __init__(self, path, is_file=False, may_write=False):
+        self.env, self.txn = c_void_p(), c_void_p()
+        self.flags = 0 if may_write else self.READ_ONLY
+        lmdb_call("mdb_env_create", byref(self.env))
+        lmdb_call("mdb_env_set_maxdbs", self.env, c_uint(8))
+        lmdb_call("mdb_env_set_mapsize", self.env, c_size_t(1 << 30))
+        shape = self.NO_SUBDIR | self.NO_LOCK if is_file else 0
+        lmdb_call("mdb_env_open", self.env, path.encode(), c_uint(self.flags | shape), c_int(0o600))
+
+    def __enter__(self):
+        lmdb_call("mdb_txn_begin", self.env, None, c_uint(self.flags), byref(self.txn))
+        return self
+
+    def __exit__(self, failure, *unused):
+        if failure or self.flags:
+            lmdb.mdb_txn_abort(self.txn)
+        else:
+            lmdb_call("mdb_txn_commit", self.txn)
+        lmdb.mdb_env_close(self.env)
+
+    def table(self, name):
+        dbi = c_uint()
+        lmdb_call("mdb_dbi_open", self.txn, name.encode(), c_uint(0 if self.flags else self.CREATE), byref(dbi))
+        return dbi
+
+    def all(self, name):
+        cursor, key, value, content = c_void_p(), Value(), Value(), {}
+        lmdb_call("mdb_cursor_open", self.txn, self.table(name), byref(cursor))
+        lmdb.mdb_cursor_get.argtypes = [c_void_p, POINTER(Value), POINTER(Value), c_int]
+        while lmdb.mdb_cursor_get(cursor, byref(key), byref(value), self.NEXT) == 0:
+            content[key.bytes()] = value.bytes()
+        lmdb.mdb_cursor_close(cursor)
+        return content
+
+    def put(self, name, key, value):
+        lmdb_call("mdb_put", self.txn, self.table(name), byref(Value.of(key)), byref(Value.of(value)), c_uint(0))
+
+    def delete(self, name, key):
+        lmdb_call("mdb_del", self.txn, self.table(name), byref(Value.of(key)), None)
+
+
 def tables(directory, names):
     """The whole content: {table: {key: value}}."""
-    env, txn = c_void_p(), c_void_p()
-    lmdb_call("mdb_env_create", byref(env))
-    lmdb_call("mdb_env_set_maxdbs", env, c_uint(8))
-    lmdb_call("mdb_env_open", env, directory.encode(), c_uint(0x20000), c_int(0o600))  # read-only
-    lmdb_call("mdb_txn_begin", env, None, c_uint(0x20000), byref(txn))
-    content = {}
-    for name in names:
-        dbi, cursor = c_uint(), c_void_p()
-        lmdb_call("mdb_dbi_open", txn, name.encode(), c_uint(0), byref(dbi))
-        lmdb_call("mdb_cursor_open", txn, dbi, byref(cursor))
-        key, value = Value(), Value()
-        content[name] = {}
-        lmdb.mdb_cursor_get.argtypes = [c_void_p, POINTER(Value), POINTER(Value), c_int]
-        while lmdb.mdb_cursor_get(cursor, byref(key), byref(value), 8) == 0:  # MDB_NEXT
-            content[name][key.bytes()] = value.bytes()
-        lmdb.mdb_cursor_close(cursor)
-    lmdb.mdb_txn_abort(txn)
-    lmdb.mdb_env_close(env)
-    return content
+    with Lmdb(directory) as db:
+        return {name: db.all(name) for name in names}
+
+
+def make_tables(path, names):
+    """A new LMDB file at PATH, with these tables and nothing in them."""
+    with Lmdb(path, is_file=True, may_write=True) as db:
+        for name in names:
+            db.table(name)
 
 
 class Slot:
