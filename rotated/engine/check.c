@@ -108,6 +108,12 @@ static const char *check_sealed(const struct engine_check *c)
 	return NULL;
 }
 
+static bool is_revoking(const struct engine_check *c, const struct engine_version *v)
+{
+	return c->seen->event == ENGINE_EVENT_COMPROMISED ||
+	       (c->seen->event == ENGINE_EVENT_REVOKE && c->seen->version == v->version);
+}
+
 /* 2: who was ACTIVE is so still, or has a successor, or is revoked. */
 static const char *check_active(const struct engine_check *c)
 {
@@ -117,7 +123,7 @@ static const char *check_active(const struct engine_check *c)
 
 	if (!was || (is && is->version == was->version))
 		return NULL;
-	if (c->seen->event == ENGINE_EVENT_REVOKE && c->seen->version == was->version)
+	if (is_revoking(c, was))
 		return NULL;
 	if (!is)
 		return "2: the active version went without a successor";
@@ -131,8 +137,7 @@ static bool may_leave(const struct engine_check *c, const struct engine_version 
 {
 	uint64_t age = was->age + engine_passed(was, &c->prev->seen, c->now);
 
-	if (was->is_revoked ||
-	    (c->seen->event == ENGINE_EVENT_REVOKE && c->seen->version == was->version))
+	if (was->is_revoked || is_revoking(c, was))
 		return true;
 	if (was->state == ENGINE_RETIRING)
 		return age >= c->policy->overlap;

@@ -114,6 +114,8 @@ uint64_t engine_soak(const struct engine_version *v, const struct engine_policy 
 {
 	uint64_t known = v->remembered < REMEMBERED_MAX ? v->remembered : REMEMBERED_MAX;
 
+	if (v->is_urgent)
+		return 0;
 	if (!policy->is_soak_observed || known + SOAK_MARGIN < policy->soak)
 		return policy->soak;
 	return known + SOAK_MARGIN;

@@ -59,7 +59,12 @@ enum {
 	ITEM_SEEN_IS_SYNCED = 16,
 	ITEM_FLAGS = 31
 };
-enum { VERSION_IS_APPLIED = 1, VERSION_IS_REVOKED = 2, VERSION_FLAGS_ALL = 3 };
+enum {
+	VERSION_IS_APPLIED = 1,
+	VERSION_IS_REVOKED = 2,
+	VERSION_IS_URGENT = 4,
+	VERSION_FLAGS_ALL = 7
+};
 
 /* ---- writing ---- */
 
@@ -109,7 +114,8 @@ static void put_version(struct buf *out, const struct engine_version *v)
 	put_number(&b, VERSION_REJECTED, v->rejected);
 	put_number(&b, VERSION_FLAGS,
 		   (v->is_applied ? VERSION_IS_APPLIED : 0U) |
-			   (v->is_revoked ? VERSION_IS_REVOKED : 0U));
+			   (v->is_revoked ? VERSION_IS_REVOKED : 0U) |
+			   (v->is_urgent ? VERSION_IS_URGENT : 0U));
 	if (buf_error(&b) < 0)
 		out->error = buf_error(&b);
 	else
@@ -263,6 +269,7 @@ static int get_version_flags(const struct tlv *t, struct engine_version *v)
 		return r;
 	v->is_applied = flags & VERSION_IS_APPLIED;
 	v->is_revoked = flags & VERSION_IS_REVOKED;
+	v->is_urgent = flags & VERSION_IS_URGENT;
 	return 0;
 }
 

@@ -93,6 +93,7 @@ struct engine_version {
 	bool is_applied;     /* the hook said so, or nobody knows: next, ask the servers; of a
 				planned one: somebody outside is making the secret */
 	bool is_revoked;     /* leaves without waiting */
+	bool is_urgent;	     /* takes the place of what is compromised: comes without soaking */
 	uint8_t asked;	     /* times in vain since the hook ran */
 	uint8_t rejected;    /* times in a row that its secret was refused */
 };
@@ -143,6 +144,7 @@ struct engine_policy {
 	bool is_stable;	       /* handed over: the name is the bare id, for every version */
 	bool may_work;	       /* outside actions can be begun at all */
 	bool is_cut_off;       /* nor ever will: what is revoked is forgotten at once */
+	bool has_standby;      /* the next version is kept ready, up to its last question */
 };
 
 enum engine_event {
@@ -150,6 +152,8 @@ enum engine_event {
 	ENGINE_EVENT_ROTATE, /* an operator wants a new version, or wants a held one to go on */
 	ENGINE_EVENT_CONFIRM, /* `version` of what is handed over is in its owner's hands */
 	ENGINE_EVENT_REVOKE,  /* `version` must be good for nothing from now on */
+	ENGINE_EVENT_COMPROMISED, /* all that anybody may have is good for nothing from now on, and
+				     what comes next comes without waiting */
 	ENGINE_EVENT_CREATED, /* the secret of `version` is made; seal it with `next` */
 	ENGINE_EVENT_ENDED,   /* job `serial` ended with `outcome` */
 	ENGINE_EVENT_LOST,    /* whatever is under way: nobody will tell how it ended */
@@ -222,13 +226,17 @@ const struct engine_version *engine_find_name(const struct engine_item *item, co
 const struct engine_version *engine_find_phase(const struct engine_item *item,
 					       enum engine_phase phase);
 
+/* V is ready, and waits until it is wanted: engine_policy.has_standby. */
+bool engine_is_standby(const struct engine_item *item, const struct engine_policy *policy,
+		       const struct engine_version *v);
+
 /* Age at which the active version is due: the schedule less up to 5 % that depend on the item
  * alone, so that a thousand services do not rotate on the same day. */
 uint64_t engine_due_age(const struct engine_item *item, const struct engine_policy *policy);
 
 /* How long V, once visible, has to stay so before it is used. With is_soak_observed until 15
  * minutes after the last resolver must have forgotten that the name did not exist, or held
- * something else; what servers say is believed up to 7 days, for which resolvers cap it too. */
+ * something else; not at all for an urgent one; what servers say is believed up to 7 days, for which resolvers cap it too. */
 uint64_t engine_soak(const struct engine_version *v, const struct engine_policy *policy);
 
 /* NULL, or which invariant does not hold: of one item; of a step from PREV by SEEN to NEXT. */

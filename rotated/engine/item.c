@@ -39,6 +39,13 @@ const struct engine_version *engine_find_phase(const struct engine_item *item,
 	return NULL;
 }
 
+bool engine_is_standby(const struct engine_item *item, const struct engine_policy *policy,
+		       const struct engine_version *v)
+{
+	return policy->has_standby && v->state == ENGINE_SOAKED && !v->is_urgent &&
+	       !item->is_due && engine_find_phase(item, ENGINE_CURRENT);
+}
+
 struct engine_version *engine_version_find(struct engine_item *item, uint32_t version)
 {
 	const struct engine_version *v = engine_find(item, version);

@@ -115,6 +115,7 @@ void step_promote(struct step *s, struct engine_version *v)
 	if (old)
 		step_enter(s, old, ENGINE_RETIRING);
 	step_enter(s, v, ENGINE_ACTIVE);
+	v->is_urgent = false;
 	s->item->is_due = false;
 	s->item->replaced = 0;
 }

@@ -141,12 +141,20 @@ bool engine_state_fits(enum engine_state state, enum engine_kind kind)
 	return states[state].ways & kinds[kind].way;
 }
 
+/* What is compromised is revoked and rotated in one step. */
+static bool is_by(enum engine_event row, enum engine_event seen)
+{
+	if (seen == ENGINE_EVENT_COMPROMISED)
+		return row == ENGINE_EVENT_REVOKE || row == ENGINE_EVENT_ROTATE;
+	return row == seen;
+}
+
 int engine_transition(enum engine_kind kind, enum engine_state from, enum engine_state to,
 		      enum engine_event event)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(transitions); i++)
 		if (transitions[i].from == from && transitions[i].to == to &&
-		    transitions[i].event == event && transitions[i].ways & kinds[kind].way)
+		    is_by(transitions[i].event, event) && transitions[i].ways & kinds[kind].way)
 			return (int)i;
 	return -ENOENT;
 }

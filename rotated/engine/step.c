@@ -36,6 +36,11 @@ static int on_rotate(struct step *s)
 	}
 	if (!coming)
 		return step_plan(s);
+	if (engine_is_standby(s->item, s->policy, coming)) {
+		s->item->is_due = true;
+		s->result->is_changed = true;
+		return 0;
+	}
 	if (engine_kind_is_handed_over(s->item->kind)) {
 		step_erase(s, coming, "replaced");
 		return step_plan(s);
@@ -55,6 +60,13 @@ static int on_confirm(struct step *s)
 		return -EINVAL;
 	step_promote(s, v);
 	return 0;
+}
+
+/* Without room for it now, it is made as soon as a version has left. */
+static void plan_or_be_due(struct step *s)
+{
+	if (step_plan(s) < 0)
+		s->item->is_due = true;
 }
 
 /* What the outside may have heard of stays until it is gone there; the secret does not, unless
@@ -95,7 +107,38 @@ static int on_revoke(struct step *s)
 	}
 	revoke_outside(s, v);
 	if (was_active && !engine_version_find_phase(s->item, ENGINE_COMING))
-		ignore_result(step_plan(s)); /* no room for it is no reason not to revoke */
+		plan_or_be_due(s);
+	return 0;
+}
+
+static void revoke_any(struct step *s, uint32_t version)
+{
+	struct engine_version *v = engine_version_find(s->item, version);
+
+	if (engine_kind_is_handed_over(s->item->kind) || s->policy->is_cut_off)
+		step_erase(s, v, "revoked");
+	else if (v->state != ENGINE_WITHDRAWING && v->state != ENGINE_WITHDRAWN)
+		revoke_outside(s, v);
+}
+
+/* What is on its way outside, a standby above all, was in nobody's hands yet: it comes next. */
+static int on_compromised(struct step *s)
+{
+	bool is_handed = engine_kind_is_handed_over(s->item->kind);
+	const struct engine_item was = *s->item;
+	struct engine_version *coming;
+
+	step_clear_trouble(s);
+	s->item->replaced = 0;
+	s->result->is_changed = true;
+	for (uint32_t i = 0; i < was.count; i++)
+		if (is_handed || engine_state_phase(was.versions[i].state) != ENGINE_COMING)
+			revoke_any(s, was.versions[i].version);
+	if (!engine_version_find_phase(s->item, ENGINE_COMING))
+		plan_or_be_due(s);
+	coming = engine_version_find_phase(s->item, ENGINE_COMING);
+	if (coming)
+		coming->is_urgent = true;
 	return 0;
 }
 
@@ -170,10 +213,11 @@ static void give_up(struct step *s, struct engine_version *v)
 {
 	v->is_revoked = true;
 	step_enter(s, v, ENGINE_WITHDRAWING);
-	if (s->item->replaced >= ENGINE_REPLACED_MAX || step_plan(s) < 0) {
+	if (s->item->replaced >= ENGINE_REPLACED_MAX) {
 		step_hold(s);
 		return;
 	}
+	plan_or_be_due(s);
 	s->item->replaced++;
 	step_retry_later(s);
 }
@@ -348,6 +392,8 @@ static int observe(struct step *s)
 		return on_confirm(s);
 	case ENGINE_EVENT_REVOKE:
 		return on_revoke(s);
+	case ENGINE_EVENT_COMPROMISED:
+		return on_compromised(s);
 	case ENGINE_EVENT_CREATED:
 		return on_created(s);
 	case ENGINE_EVENT_ENDED:
@@ -366,6 +412,15 @@ static int observe(struct step *s)
 
 /* ---- what time and state ask for ---- */
 
+/* For the next version: it has it as a standby, or may get it. */
+static bool has_place(const struct engine_item *item, const struct engine_policy *policy)
+{
+	const struct engine_version *coming = engine_find_phase(item, ENGINE_COMING);
+
+	return coming ? engine_is_standby(item, policy, coming)
+		      : item->count < ENGINE_VERSIONS_MAX;
+}
+
 /* How long V has to stay as it is before time alone moves it; USEC_NEVER for ever. */
 static uint64_t version_wait(const struct engine_item *item, const struct engine_policy *policy,
 			     const struct engine_version *v)
@@ -380,9 +435,7 @@ static uint64_t version_wait(const struct engine_item *item, const struct engine
 	case ENGINE_STAGED:
 		return has_steps(item) ? 0 : USEC_NEVER;
 	case ENGINE_ACTIVE:
-		if (item->is_due || item->is_disabled ||
-		    engine_find_phase(item, ENGINE_COMING) ||
-		    item->count == ENGINE_VERSIONS_MAX)
+		if (item->is_due || item->is_disabled || !has_place(item, policy))
 			return USEC_NEVER;
 		return engine_due_age(item, policy);
 	default:
@@ -444,7 +497,8 @@ static enum engine_action_type version_need(const struct step *s,
 	case ENGINE_PUBLISHING:
 		return has_to_run ? ENGINE_ACTION_PUBLISH : ENGINE_ACTION_ASK_PRESENT;
 	case ENGINE_SOAKED:
-		return ENGINE_ACTION_ASK_PRESENT;
+		return engine_is_standby(s->item, s->policy, v) ? ENGINE_ACTION_NONE
+								: ENGINE_ACTION_ASK_PRESENT;
 	case ENGINE_WITHDRAWING:
 		return has_to_run ? ENGINE_ACTION_WITHDRAW : ENGINE_ACTION_ASK_ABSENT;
 	default:
@@ -478,12 +532,22 @@ static void drive_job(struct step *s)
 	}
 }
 
+/* It is due, or the standby is missing, which may not take the last place. */
+static bool wants_next(const struct step *s)
+{
+	if (!s->policy->is_automatic || engine_find_phase(s->item, ENGINE_COMING))
+		return false;
+	return s->item->is_due ||
+	       (s->policy->has_standby && s->item->count < ENGINE_VERSIONS_MAX - 1 &&
+		!s->item->is_disabled && engine_find_phase(s->item, ENGINE_CURRENT));
+}
+
 static void drive(struct step *s)
 {
 	drive_time(s);
 	if (s->result->is_changed)
 		return;
-	if (s->item->is_due && s->policy->is_automatic && step_plan(s) == 0)
+	if (wants_next(s) && step_plan(s) == 0)
 		return;
 	if (has_steps(s->item) && s->item->job.type == ENGINE_ACTION_NONE)
 		drive_job(s);

@@ -48,6 +48,7 @@ struct world {
 	bool is_sealed[NAMES_MAX]; /* secrets on disk, by version */
 	bool is_present[SERVERS][NAMES_MAX];
 	bool is_bad[NAMES_MAX];	   /* the provider never takes it */
+	bool is_hasty[NAMES_MAX];  /* in use without a soak: a server may lag */
 	bool is_spoilt[NAMES_MAX]; /* a late or lying hook made nonsense of its record */
 	struct change late[LATE_MAX];
 	unsigned n_late;
@@ -138,6 +139,7 @@ static void note_states(struct world *w, const struct engine_item *prev)
 
 		if (!was || was->state != v->state)
 			w->entered[v->version][v->state] = w->truth;
+		w->is_hasty[v->version] |= v->is_urgent;
 	}
 }
 
@@ -181,7 +183,8 @@ static void check_use(const struct world *w)
 		if (!w->is_sealed[v->version])
 			fail_history("a version in use has no secret on disk");
 		for (unsigned s = 0; s < SERVERS && engine_kind_has_steps(w->item.kind); s++)
-			if (!w->is_present[s][v->version] && !w->is_spoilt[v->version])
+			if (!w->is_present[s][v->version] && !w->is_spoilt[v->version] &&
+			    !(w->is_hasty[v->version] && w->item.kind == ENGINE_UPSTREAM))
 				fail_history("a server does not answer a key in use");
 	}
 }
@@ -340,7 +343,8 @@ static bool observe(struct world *w, struct engine_observation seen)
 	erase(w, &res);
 	note_states(w, &prev);
 	check_waits_in_truth(w, &prev);
-	check_due_in_truth(w, &prev);
+	if (seen.event == ENGINE_EVENT_TICK)
+		check_due_in_truth(w, &prev);
 	if (!w->is_calm && chance(w, 4)) {
 		crash(w); /* before the actions were begun */
 		return true;
@@ -352,11 +356,27 @@ static bool observe(struct world *w, struct engine_observation seen)
 	return true;
 }
 
+/* Nothing can reach the outside any more: what is revoked then is forgotten at once. */
+static void cut_off(struct world *w)
+{
+	struct engine_observation seen = { .event = ENGINE_EVENT_REVOKE };
+
+	if (w->item.count == 0)
+		return;
+	seen.version = w->item.versions[0].version;
+	w->policy.is_cut_off = true;
+	(void)observe(w, seen);
+	w->policy.is_cut_off = false;
+}
+
 static void settle(struct world *w)
 {
 	for (unsigned i = 0; i < 64; i++) {
-		if (!w->is_calm && chance(w, 1))
-			return; /* somebody comes between */
+		if (!w->is_calm && chance(w, 1)) { /* somebody comes between */
+			if (chance(w, 30))
+				cut_off(w);
+			return;
+		}
 		if (!observe(w, (struct engine_observation){ .event = ENGINE_EVENT_TICK }))
 			return;
 	}
@@ -408,7 +428,7 @@ static void operate(struct world *w)
 		seen.event = ENGINE_EVENT_CREATED;
 		seen.version = coming->version;
 	} else if (w->item.count > 0 && chance(w, 15)) {
-		seen.event = ENGINE_EVENT_REVOKE;
+		seen.event = chance(w, 20) ? ENGINE_EVENT_COMPROMISED : ENGINE_EVENT_REVOKE;
 		seen.version = w->item.versions[draw(w) % w->item.count].version;
 		w->policy.is_cut_off = chance(w, 20);
 	}
@@ -467,6 +487,7 @@ static void begin(struct world *w, uint32_t seed, enum engine_kind kind)
 			    .hold_after = 3 * DAY,
 			    .is_automatic = engine_kind_has_steps(kind),
 			    .has_hook = true,
+			    .has_standby = seed % 3 == 0 && engine_kind_has_steps(kind),
 			    .may_create = true,
 			    .may_work = true },
 	};
@@ -507,10 +528,10 @@ static void end_well(struct world *w)
 	}
 	settle(w);
 	v = engine_find_phase(&w->item, ENGINE_CURRENT);
-	if (!v || w->item.count != 1)
+	if (!v || w->item.count != (w->policy.has_standby ? 2 : 1))
 		fail_history("left alone in a sane world it did not come to rest");
 	for (uint32_t n = 1; n <= w->item.last_version; n++)
-		if ((n == v->version) != w->is_sealed[n])
+		if ((engine_find(&w->item, n) != NULL) != w->is_sealed[n])
 			fail_history("a secret outlived its version, or the other way round");
 }
 
