@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "base/spread.h"
+
 enum { DUE_SPREAD = 20 }; /* due up to a twentieth of the schedule early */
 
 #define SOAK_MARGIN    (15 * 60 * USEC_PER_SEC)
@@ -66,16 +68,9 @@ void engine_credit(struct engine_item *item, const struct moment *now)
 	item->seen = *now;
 }
 
-/* FNV-1a with a final mix: spreads, and hides nothing. */
 uint64_t engine_hash(const struct engine_item *item, uint64_t salt)
 {
-	uint64_t h = UINT64_C(0xcbf29ce484222325) ^ salt;
-
-	for (const char *p = item->id; *p; p++)
-		h = (h ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
-	h ^= h >> 29;
-	h *= UINT64_C(0xbf58476d1ce4e5b9);
-	return h ^ h >> 32;
+	return spread_hash(item->id, salt);
 }
 
 uint64_t engine_backoff(const struct engine_item *item, const struct engine_policy *policy)

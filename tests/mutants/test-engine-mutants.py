@@ -59,7 +59,7 @@ MUTANTS = [
 
 def main():
     here = sorted(os.path.relpath(path, mutants.TOP) for path in glob.glob(os.path.join(mutants.TOP, ENGINE, "*.c")))
-    suite = mutants.Suite(common=[*here, "base/buf.c", "base/text.c", "base/clock.c"],
+    suite = mutants.Suite(common=[*here, "base/buf.c", "base/text.c", "base/clock.c", "base/spread.c"],
                           tests={"tests/unit/test-engine-histories": ["tests/unit/test-engine-histories.c"]},
                           libraries=mutants.flags("cmocka", "libsodium"))
     return mutants.run(suite, MUTANTS)
