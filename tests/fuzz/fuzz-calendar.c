@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Any text as a calendar expression. What is accepted can be written down and
+/* Any text as a calendar expression and as a period. What is accepted can be written down and
  * read again as the same, and elapses later each time. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "rotated/schedule/calendar.h"
+#include "rotated/schedule/period.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -42,6 +43,30 @@ static void as_calendar(const char *text)
 	}
 }
 
+static void as_period(const char *text)
+{
+	cleanup_(period_freep) struct period *p = NULL;
+	struct report report = { 0 };
+	uint64_t t = UINT64_C(1795000000000000);
+
+	if (period_parse(text, &p, &report) < 0) {
+		if (!report.what[0])
+			abort();
+		return;
+	}
+	for (int i = 0; i < 5 && t != USEC_NEVER; i++) {
+		uint64_t in = period_next_in(p, NULL, t);
+
+		if (in == USEC_NEVER)
+			return;
+		t = period_next_out(p, NULL, in);
+		if (t <= in || !period_contains(p, NULL, in))
+			abort();
+		if (t != USEC_NEVER && period_contains(p, NULL, t))
+			abort();
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char text[512] = "";
@@ -50,5 +75,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memcpy(text, data, size);
 	as_calendar(text);
+	as_period(text);
 	return 0;
 }
