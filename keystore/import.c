@@ -3,9 +3,10 @@
  * Many records, put in the order of their keys: a B+tree that is written from left to right
  * copies no page twice and has no half-empty ones.
  *
- * Memory holds 56 bytes for each record; the sealed records themselves wait in a file without a
- * name beside the store, which a crash takes away. LMDB's list of dirty pages has 131,071
- * entries and is never spilled here: BATCH_BYTES are some 5,000 pages.
+ * Memory holds 56 bytes for each record, twice that while they are put in order; the sealed
+ * records themselves wait in a file without a name beside the store, which a crash takes away.
+ * LMDB's list of dirty pages has 131,071 entries and is never spilled here: BATCH_BYTES are
+ * some 5,000 pages.
  */
 #include "keystore/import.h"
 
@@ -21,12 +22,18 @@
 #include "base/bytes.h"
 #include "base/fs.h"
 #include "keystore/internal.h"
+#include "keystore/sorting.h"
 
 enum {
 	BATCH_BYTES = 16 * 1024 * 1024, /* of keys and values in one transaction */
 	ASIDE_BYTES = 1024 * 1024,	/* gathered before they are written aside */
 	ASIDE_MODE = 0600,
+	LOOK = 16 * 1024, /* entries that are looked at in one step before anything is written
+			   */
 };
+
+/* One after the other, each in steps. */
+enum phase { PUTTING, SORTING, FINDING_TWICE, FINDING_PRESENT, WRITING };
 
 struct entry {
 	uint8_t key[RECORD_KEY_MAX]; /* with the version behind a tombstone's hash */
@@ -44,8 +51,12 @@ struct keystore_import {
 	struct entry *entries;
 	size_t count, size;
 	size_t done;
-	bool is_sorted;
-	int failed; /* putting aside: what is there can not be trusted */
+	enum phase phase;
+	struct sorting sorting;
+	size_t looked; /* by the phase at work */
+	size_t kept;   /* of those: not in the store yet */
+	size_t graves; /* where the tombstones begin */
+	int failed;    /* putting aside: what is there can not be trusted */
 
 	int fd;
 	uint64_t written;
@@ -108,6 +119,8 @@ void keystore_import_free(struct keystore_import *imp)
 	closep(&imp->fd);
 	buf_release(&imp->pending);
 	buf_release(&imp->value);
+	if (imp->phase == SORTING)
+		imp->entries = sorting_end(&imp->sorting);
 	free(imp->entries);
 	free(imp);
 }
@@ -201,7 +214,7 @@ static int may_put(const struct keystore_import *imp, const struct keystore_id *
 {
 	if (imp->failed)
 		return imp->failed;
-	if (imp->is_sorted || imp->ks->walking)
+	if (imp->phase != PUTTING || imp->ks->walking)
 		return -EBUSY;
 	if (!record_id_valid(id))
 		return -EINVAL;
@@ -291,25 +304,37 @@ static int refuse(struct keystore_import *imp, const struct entry *e, const char
 	return -EEXIST;
 }
 
+/* True for a tombstone of an id that a record is given for. */
+static bool has_record(const struct keystore_import *imp, const struct entry *grave)
+{
+	size_t low = 0, high = imp->graves;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (memcmp(imp->entries[mid].key, grave->key, SEAL_HASH_LEN) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < imp->graves && is_same_id(&imp->entries[low], grave);
+}
+
 /* Neighbours in one table, and what is in both. */
 static int find_twice(struct keystore_import *imp, struct report *report)
 {
-	const struct entry *e = imp->entries;
-	size_t hist = 0;
+	size_t stop = imp->count - imp->looked > LOOK ? imp->looked + LOOK : imp->count;
 
-	for (size_t i = 1; i < imp->count; i++)
-		if (e[i].table == e[i - 1].table && is_same_id(&e[i], &e[i - 1]))
-			return refuse(imp, &e[i], "is given twice", report);
-	while (hist < imp->count && e[hist].table == RECORD_CUR)
-		hist++;
-	for (size_t i = 0, j = hist; i < hist && j < imp->count;) {
-		int order = memcmp(e[i].key, e[j].key, SEAL_HASH_LEN);
+	for (; imp->looked < stop; imp->looked++) {
+		const struct entry *e = &imp->entries[imp->looked];
 
-		if (order == 0)
-			return refuse(imp, &e[i], "is given as a record and as a tombstone",
+		if (e->table == RECORD_CUR)
+			imp->graves = imp->looked + 1;
+		else if (has_record(imp, e))
+			return refuse(imp, e, "is given as a record and as a tombstone",
 				      report);
-		i += order < 0;
-		j += order > 0;
+		if (imp->looked > 0 && e[-1].table == e->table && is_same_id(e, &e[-1]))
+			return refuse(imp, e, "is given twice", report);
 	}
 	return 0;
 }
@@ -335,39 +360,72 @@ static int find_present(struct keystore_import *imp, struct report *report)
 {
 	cleanup_db_txn MDB_txn *txn = NULL;
 	struct keystore *ks = imp->ks;
-	size_t kept = 0;
-	int r;
+	bool is_empty = ks->meta->count_cur + ks->meta->count_hist == 0;
+	size_t stop = imp->count - imp->looked > LOOK ? imp->looked + LOOK : imp->count;
+	int r = is_empty ? 0 : db_error(mdb_txn_begin(ks->db, NULL, MDB_RDONLY, &txn));
 
-	if (ks->meta->count_cur + ks->meta->count_hist == 0)
-		return 0;
-	r = db_error(mdb_txn_begin(ks->db, NULL, MDB_RDONLY, &txn));
-	for (size_t i = 0; r >= 0 && i < imp->count; i++) {
-		r = is_there(ks, txn, &imp->entries[i]);
+	for (; r >= 0 && imp->looked < stop; imp->looked++) {
+		struct entry *e = &imp->entries[imp->looked];
+
+		r = is_empty ? 0 : is_there(ks, txn, e);
+		if (r < 0)
+			break;
 		if (r > 0 && imp->mode == KEYSTORE_IMPORT_NEW)
-			return refuse(imp, &imp->entries[i], "is in the store already", report);
+			return refuse(imp, e, "is in the store already", report);
 		if (r == 0)
-			imp->entries[kept++] = imp->entries[i];
+			imp->entries[imp->kept++] = *e;
 	}
-	if (r < 0)
-		return db_report(report, r, "cannot read", ks->store_dir);
-	imp->count = kept;
-	return 0;
+	return r < 0 ? db_report(report, r, "cannot read", ks->store_dir) : 0;
 }
 
-static int prepare(struct keystore_import *imp, struct report *report)
+static void next_phase(struct keystore_import *imp)
+{
+	imp->phase++;
+	imp->looked = 0;
+}
+
+static int begin_sorting(struct keystore_import *imp, struct report *report)
 {
 	int r = imp->failed ? imp->failed : write_aside(imp);
 
 	if (r < 0)
 		return db_report(report, imp->failed = r, "cannot lay records aside in",
 				 imp->ks->store_dir);
-	if (imp->count > 0)
-		qsort(imp->entries, imp->count, sizeof(*imp->entries), compare);
-	r = find_twice(imp, report);
-	if (r == 0)
-		r = find_present(imp, report);
-	imp->is_sorted = r == 0;
-	return r;
+	imp->sorting.compare = compare;
+	r = sorting_begin(&imp->sorting, imp->entries, imp->count, sizeof(*imp->entries));
+	if (r < 0)
+		return report_set(report, r, "out of memory");
+	imp->entries = NULL;
+	next_phase(imp);
+	return 0;
+}
+
+static void sort_some(struct keystore_import *imp)
+{
+	if (sorting_step(&imp->sorting) > 0)
+		return;
+	imp->entries = sorting_end(&imp->sorting);
+	next_phase(imp);
+}
+
+/* One step of what comes before the first record is written. */
+static int prepare(struct keystore_import *imp, struct report *report)
+{
+	int r = 0;
+
+	if (imp->phase == PUTTING)
+		return begin_sorting(imp, report);
+	if (imp->phase == SORTING) {
+		sort_some(imp);
+		return 0;
+	}
+	r = imp->phase == FINDING_TWICE ? find_twice(imp, report) : find_present(imp, report);
+	if (r < 0 || imp->looked < imp->count)
+		return r;
+	if (imp->phase == FINDING_PRESENT)
+		imp->count = imp->kept;
+	next_phase(imp);
+	return 0;
 }
 
 /* ---- writing ---- */
@@ -424,10 +482,12 @@ int keystore_import_step(struct keystore_import *imp, struct report *report)
 
 	if (r < 0)
 		return r;
-	if (!imp->is_sorted)
+	if (imp->phase < WRITING) {
 		r = prepare(imp, report);
-	if (r < 0 || imp->done == imp->count)
-		return r;
+		return r < 0 ? r : imp->phase < WRITING || imp->count > 0;
+	}
+	if (imp->done == imp->count)
+		return 0;
 	r = keystore_begin(imp->ks, &txn, report);
 	if (r < 0)
 		return r;

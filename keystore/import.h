@@ -38,7 +38,9 @@ must_check int keystore_import_tombstone(struct keystore_import *imp,
 					 const struct keystore_tombstone *t);
 
 /*
- * One transaction: 1 when there is more to do, 0 when everything is on the disk. -EEXIST with
+ * One transaction, and before the first some milliseconds of putting in order what was given,
+ * and of looking for ids that are there already: 1 when there is more to do, 0 when everything
+ * is on the disk. -EEXIST with
  * the id in the report. Nothing can be put after the first step. After a failure the same step
  * can be tried again.
  */

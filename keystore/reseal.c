@@ -257,6 +257,12 @@ static int seal_batch(struct keystore *ks, const struct keystore_reseal *pass,
 	return keystore_commit(txn, NULL, report);
 }
 
+static void next_table(struct keystore_reseal *pass)
+{
+	pass->table++;
+	pass->at_len = 0;
+}
+
 static int work_on(struct keystore *ks, struct keystore_reseal *pass, struct batch *b,
 		   struct report *report)
 {
@@ -269,41 +275,36 @@ static int work_on(struct keystore *ks, struct keystore_reseal *pass, struct bat
 	if (r < 0)
 		return r;
 	ahead.resealed += b->count;
-	if (more == 0) {
-		ahead.table++;
-		ahead.at_len = 0;
-	}
+	if (more == 0)
+		next_table(&ahead);
 	*pass = ahead;
 	return 1;
 }
 
 /* ---- the end ---- */
 
-/* What is destroyed cannot be asked back: one more look at every header, in one transaction. */
-static int count_old(struct keystore *ks, uint64_t *ret, struct report *report)
+/*
+ * What is destroyed cannot be asked back: one more look at every header, in steps as the pass
+ * itself. What changes behind it is sealed by the new keys. The pass begins again if anything
+ * old is found.
+ */
+static int prove(struct keystore *ks, struct keystore_reseal *pass, struct batch *b,
+		 struct report *report)
 {
-	cleanup_db_txn MDB_txn *txn = NULL;
-	int r = db_error(mdb_txn_begin(ks->db, NULL, MDB_RDONLY, &txn));
+	struct keystore_reseal ahead = *pass;
+	int more = look(ks, &ahead, b, report);
 
-	*ret = 0;
-	for (int table = RECORD_CUR; r == 0 && table <= RECORD_HIST; table++) {
-		cleanup_db_cursor MDB_cursor *cursor = NULL;
-		MDB_val value;
-		MDB_val key;
-
-		r = db_error(mdb_cursor_open(txn, table == RECORD_CUR ? ks->cur : ks->hist,
-					     &cursor));
-		while (r == 0 &&
-		       (r = db_error(mdb_cursor_get(cursor, &key, &value, MDB_NEXT))) == 0) {
-			int old = is_old(ks, (enum record_table)table, &key, &value);
-
-			if (old < 0)
-				return bad(ks, db_span(&key), report);
-			*ret += (uint64_t)old;
-		}
-		r = r == -ENOENT ? 0 : r;
+	if (more < 0)
+		return more;
+	if (b->count > 0) {
+		*pass = (struct keystore_reseal){ .has_index = pass->has_index };
+		return 1;
 	}
-	return db_report(report, r, "cannot read", ks->store_dir);
+	ahead.seen = pass->seen; /* counted already */
+	if (more == 0)
+		next_table(&ahead);
+	*pass = ahead;
+	return 1;
 }
 
 static int destroy_old(struct keystore *ks, struct keystore_reseal *pass, struct report *report)
@@ -334,18 +335,14 @@ static int destroy_old(struct keystore *ks, struct keystore_reseal *pass, struct
 
 static int finish(struct keystore *ks, struct keystore_reseal *pass, struct report *report)
 {
-	uint64_t old = 0;
-	int r = pass->is_copying ? 0 : count_old(ks, &old, report);
-
-	if (r < 0)
-		return r;
-	if (old == 0 && pass->has_index && ks->auth->has_next)
+	if (!pass->is_proving) {
+		pass->is_proving = true;
+		pass->table = RECORD_CUR;
+		return 1;
+	}
+	if (pass->has_index && ks->auth->has_next)
 		return KEYSTORE_RESEAL_INDEX;
-	pass->is_copying = old == 0; /* what comes is sealed by the new keys */
-	if (pass->is_copying)
-		return destroy_old(ks, pass, report);
-	*pass = (struct keystore_reseal){ .table = RECORD_CUR, .has_index = pass->has_index };
-	return 1;
+	return destroy_old(ks, pass, report);
 }
 
 int keystore_reseal_step(struct keystore *ks, struct keystore_reseal *pass,
@@ -365,7 +362,7 @@ int keystore_reseal_step(struct keystore *ks, struct keystore_reseal *pass,
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return report_set(report, -ENOMEM, "out of memory");
-	r = work_on(ks, pass, b, report);
+	r = (pass->is_proving ? prove : work_on)(ks, pass, b, report);
 	free(b);
 	return r;
 }

@@ -27,7 +27,7 @@ struct keystore_reseal {
 	 * destroyed before it says by a false that keystore_verifier_next() is in use. */
 	bool has_index;
 	/* the rest is the keystore's */
-	bool is_copying; /* nothing old is left: a compact copy is being made */
+	bool is_proving; /* every header is looked at once more, before anything is destroyed */
 	uint8_t table;
 	size_t at_len;
 	uint8_t at[KEYSTORE_RESEAL_KEY_MAX];

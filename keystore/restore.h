@@ -32,10 +32,9 @@ struct keystore_restored {
 };
 
 /*
- * That was all. Each call is some milliseconds of writing and of reading again what was written
- * (sorting a million records takes less than a second): 1 when there is more to do, 0 when it
- * is a keystore, to be opened by keystore_open(). Errors as keystore_backup_finish(), and those
- * of writing.
+ * That was all. Each call is some milliseconds of putting in order, of writing and of reading
+ * again what was written: 1 when there is more to do, 0 when it is a keystore, to be opened by
+ * keystore_open(). Errors as keystore_backup_finish(), and those of writing.
  */
 must_check int keystore_restore_step(struct keystore_restore *r, struct keystore_restored *ret,
 				     struct report *report);

@@ -2,6 +2,8 @@
 /* Several writers in one transaction, and many records at once. */
 #include "tests/unit/keystore-fixture.h"
 
+#include "keystore/sorting.h"
+
 static struct keystore_id id_of(const char *name)
 {
 	return (struct keystore_id){ "password", "verifier", name };
@@ -289,6 +291,94 @@ static void new_keys_end_an_import(void **state)
 	expect_clean(ks, 0, 0);
 }
 
+/* ---- sorting ---- */
+
+static size_t comparisons;
+
+static int compare_numbers(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a;
+	uint32_t y = *(const uint32_t *)b;
+
+	comparisons++;
+	return x < y ? -1 : x > y;
+}
+
+static unsigned sort_in_steps(uint32_t **numbers, size_t count)
+{
+	struct sorting s = { .compare = compare_numbers };
+	unsigned steps = 0;
+	int r;
+
+	assert_int_equal(sorting_begin(&s, *numbers, count, sizeof(**numbers)), 0);
+	do {
+		comparisons = 0;
+		r = sorting_step(&s);
+		steps++;
+		assert_true(comparisons <= (size_t)SORTING_RUN * 14);
+	} while (r > 0);
+	*numbers = sorting_end(&s);
+	return steps;
+}
+
+/* Runs that are full, short, single, and without a partner; a sorted array has no other order.
+ */
+static void any_length_is_sorted_in_steps_of_bounded_work(void **state)
+{
+	static const size_t counts[] = { 0,
+					 1,
+					 2,
+					 SORTING_RUN - 1,
+					 SORTING_RUN,
+					 SORTING_RUN + 1,
+					 2 * SORTING_RUN,
+					 3 * SORTING_RUN + 7,
+					 SORTING_MERGE * 3 + 1 };
+
+	(void)state;
+	for (size_t c = 0; c < ARRAY_SIZE(counts); c++) {
+		uint32_t *numbers = malloc((counts[c] + 1) * sizeof(*numbers));
+		uint64_t sum = 0;
+		unsigned steps;
+
+		assert_non_null(numbers);
+		for (size_t i = 0; i < counts[c]; i++) {
+			numbers[i] = (uint32_t)i * 2654435761U % 50000;
+			sum += numbers[i];
+		}
+		steps = sort_in_steps(&numbers, counts[c]);
+		assert_true(steps >= counts[c] / SORTING_RUN + (counts[c] % SORTING_RUN > 0));
+		for (size_t i = 0; i < counts[c]; i++) {
+			assert_true(i == 0 || numbers[i - 1] <= numbers[i]);
+			sum -= numbers[i];
+		}
+		assert_true(sum == 0);
+		free(numbers);
+	}
+}
+
+/* Each of the steps before the first record is written leaves the store alone. */
+static void an_import_is_prepared_in_steps(void **state)
+{
+	cleanup_keystore struct keystore *ks = fixture_new(*state);
+	cleanup_import struct keystore_import *imp = begin(ks, KEYSTORE_IMPORT_NEW);
+	uint64_t before = keystore_txid(ks);
+	unsigned steps = 0;
+	int r = 1;
+
+	give(imp, 0, SORTING_RUN + 10);
+	while (r > 0 && keystore_import_done(imp) == 0) {
+		assert_true(keystore_txid(ks) == before);
+		r = keystore_import_step(imp, NULL);
+		steps++;
+	}
+	assert_int_equal(r, 0);
+	assert_int_equal(steps,
+			 1 + 2 + 1 + 1 + 1 + 1); /* begun, runs, merge, two looks, written */
+	assert_int_equal(keystore_import_done(imp), SORTING_RUN + 10);
+	expect_clean(ks, SORTING_RUN + 10, 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -298,6 +388,8 @@ int main(void)
 		TEST(a_change_that_failed_is_taken_back_with_its_writer),
 		TEST(any_history_can_be_taken_back),
 		TEST(what_is_imported_can_be_read_and_verified),
+		TEST(any_length_is_sorted_in_steps_of_bounded_work),
+		TEST(an_import_is_prepared_in_steps),
 		TEST(an_id_given_twice_is_refused_before_anything_is_written),
 		TEST(an_id_of_the_store_is_refused_or_passed_over),
 		TEST(others_change_the_store_between_the_steps),

@@ -10,16 +10,17 @@
 
 #include "base/fs.h"
 #include "keystore/db.h"
+#include "keystore/record.h"
 #include "keystore/verifier.h"
 
 enum { MANY = 700, KILLS = 60 };
 
-static void put_many(struct keystore *ks, unsigned count)
+static void put_from(struct keystore *ks, unsigned from, unsigned count)
 {
 	struct keystore_txn *txn = NULL;
 
 	assert_int_equal(keystore_begin(ks, &txn, NULL), 0);
-	for (unsigned i = 0; i < count; i++) {
+	for (unsigned i = from; i < from + count; i++) {
 		struct keystore_record rec;
 		char name[32];
 
@@ -28,6 +29,11 @@ static void put_many(struct keystore *ks, unsigned count)
 		assert_int_equal(keystore_put(txn, &rec, NULL), 0);
 	}
 	assert_int_equal(keystore_commit(txn, NULL, NULL), 0);
+}
+
+static void put_many(struct keystore *ks, unsigned count)
+{
+	put_from(ks, 0, count);
 }
 
 static void begin(struct keystore *ks)
@@ -265,6 +271,49 @@ static void it_goes_on_after_every_restart(void **state)
 	assert_true(restarts >= 3);
 	verify(ks, MANY + 1, restarts - 1);
 	assert_int_equal(old_headers(f), 0);
+}
+
+/* The last look is the proof: it believes no pass that says that it is through. */
+static void what_a_pass_has_left_is_found_before_anything_is_destroyed(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_keystore struct keystore *ks = fixture_new(f);
+	struct keystore_reseal pass = { .table = RECORD_HIST + 1, .seen = MANY };
+
+	put_many(ks, MANY);
+	begin(ks);
+	while (step(ks, &pass) > 0)
+		;
+	assert_int_equal(pass.resealed, MANY);
+	assert_int_equal(old_headers(f), 0);
+	verify(ks, MANY, 0);
+}
+
+/* Both the pass and the proof, whatever the size of the store. */
+static void a_step_looks_at_a_bounded_part(void **state)
+{
+	enum { COUNT = KEYSTORE_RESEAL_LOOK + 616 }; /* 34 times 500 */
+	cleanup_keystore struct keystore *ks = fixture_new(*state);
+	struct keystore_reseal pass = { .table = RECORD_HIST + 1 };
+	unsigned proofs = 0;
+
+	for (unsigned i = 0; i < COUNT; i += 500)
+		put_from(ks, i, 500);
+	begin(ks);
+	do {
+		uint64_t seen = pass.seen;
+		uint64_t resealed = pass.resealed;
+		bool was_proving = pass.is_proving;
+
+		if (step(ks, &pass) == 0)
+			break;
+		assert_true(pass.seen < seen + KEYSTORE_RESEAL_LOOK + 1);
+		assert_true(pass.resealed <= resealed + KEYSTORE_RESEAL_BATCH);
+		proofs += was_proving && pass.is_proving && pass.table <= RECORD_HIST;
+	} while (keystore_is_resealing(ks));
+	assert_int_equal(proofs, 2); /* of which the second ends in the other table */
+	assert_int_equal(pass.resealed, COUNT);
+	assert_int_equal(pass.seen, COUNT);
 }
 
 static void it_says_when_it_cannot(void **state)
@@ -649,6 +698,8 @@ int main(void)
 		TEST(old_files_are_shut_to_the_new_keyring),
 		TEST(a_copy_under_another_name_is_left_alone),
 		TEST(it_goes_on_after_every_restart),
+		TEST(what_a_pass_has_left_is_found_before_anything_is_destroyed),
+		TEST(a_step_looks_at_a_bounded_part),
 		TEST(it_says_when_it_cannot),
 		TEST(an_altered_record_stops_it_and_costs_nothing_else),
 		TEST(the_key_goes_also_without_room_for_a_copy),
