@@ -125,6 +125,12 @@ must_check int index_commit(struct index_writer *w, uint64_t txid, struct report
 void index_abort(struct index_writer *w);
 
 /*
+ * Forgets readers that died in a lookup, whose pages would not be used again; how many there
+ * were. Every commit does it first: this is for times in which nothing changes.
+ */
+must_check int index_writer_clear_readers(struct index_writer *w);
+
+/*
  * A whole rebuild: begin; then, any number of times, rebuild_put() up to INDEX_BATCH_MAX and
  * rebuild_flush(); then finish. Between flushes put/remove/commit work as ever, and win over
  * rebuild_put() for the same login. A rebuild that was cut off starts anew at begin. After

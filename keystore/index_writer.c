@@ -313,7 +313,6 @@ static int put_meta(struct index_writer *w, const struct index_meta *meta)
 /* Ends the pending transaction, with META in it when META is not NULL. */
 static int finish(struct index_writer *w, const struct index_meta *meta, struct report *report)
 {
-	int dead;
 	int r = w->failed;
 
 	if (r == 0)
@@ -325,7 +324,9 @@ static int finish(struct index_writer *w, const struct index_meta *meta, struct 
 		return r;
 	}
 	/* a door that died in a lookup must not keep old pages from being used again */
-	r = db_error(mdb_reader_check(w->db, &dead));
+	r = index_writer_clear_readers(w);
+	if (r > 0)
+		r = 0;
 	if (r == 0 && meta)
 		r = put_meta(w, meta);
 	if (r == 0)
@@ -338,6 +339,14 @@ static int finish(struct index_writer *w, const struct index_meta *meta, struct 
 	if (r == 0 && meta)
 		w->meta = *meta;
 	return db_report(report, r, "cannot change", w->dir);
+}
+
+int index_writer_clear_readers(struct index_writer *w)
+{
+	int dead = 0;
+	int r = w->db ? db_error(mdb_reader_check(w->db, &dead)) : 0;
+
+	return r < 0 ? r : dead;
 }
 
 /* For what changes META alone. */

@@ -129,6 +129,28 @@ static int add_signals(struct manager *m)
 	return r < 0 ? r : 0;
 }
 
+/* ---- every hour ---- */
+
+#define HOUR (UINT64_C(3600) * USEC_PER_SEC)
+
+/* A door that died in a lookup would keep old pages of the index until the next change. */
+static int on_hour(sd_event_source *source, uint64_t usec, void *context)
+{
+	struct manager *m = context;
+	int dead = m->index ? index_writer_clear_readers(m->index) : 0;
+	int r = sd_event_source_set_time_relative(source, HOUR);
+
+	(void)usec;
+	if (dead > 0)
+		log_notice("%d readers of the verifier index had died in a lookup", dead);
+	else if (dead < 0)
+		log_warning("readers of the verifier index can not be looked at: %s",
+			    strerror(-dead));
+	if (r >= 0)
+		r = sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	return r;
+}
+
 /* ---- life ---- */
 
 static int open_sockets(struct manager *m, struct report *report)
@@ -154,6 +176,9 @@ static int set_up(struct manager *m, struct report *report)
 		r = add_signals(m);
 	if (r >= 0)
 		r = schedule_init(m);
+	if (r >= 0)
+		r = sd_event_add_time_relative(m->event, &m->hourly, CLOCK_MONOTONIC, HOUR, 0,
+					       on_hour, m);
 	if (r >= 0)
 		r = group_new(&m->group);
 	if (r >= 0)
@@ -230,6 +255,7 @@ void manager_free(struct manager *m)
 	reseal_free(m->reseal);
 	keystore_close(m->keystore);
 	schedule_release(m);
+	sd_event_source_disable_unref(m->hourly);
 	sd_event_unref(m->event);
 	config_free(m->config);
 	free(m->root);

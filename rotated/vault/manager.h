@@ -96,13 +96,14 @@ struct manager {
 	struct ldap *ldap;
 	struct shares *shares; /* of a quorum, on their way; NULL for none */
 	struct reseal *reseal;
-	struct compact *compact; /* NULL: no compact copy is under way */
+	struct compact *compact;	 /* NULL: no compact copy is under way */
 	struct reconcile_list reconcile; /* while AUTH is open */
-	struct verify *verify; /* NULL: no check is under way */
-	struct foresight *foresight; /* NULL: nobody looks ahead */
-	struct transfer *transfer; /* a backup or restore under way; NULL: none */
+	struct verify *verify;		 /* NULL: no check is under way */
+	struct foresight *foresight;	 /* NULL: nobody looks ahead */
+	struct transfer *transfer;	 /* a backup or restore under way; NULL: none */
 	sd_event_source *wake;
 	uint64_t probe_at; /* when to see if the disk takes something again; 0: it does */
+	sd_event_source *hourly;
 	sd_event_source *clock_watch;
 	int clock_fd;
 

@@ -397,6 +397,59 @@ static void only_the_doors_group_can_read(void **state)
 	index_writer_close(w);
 }
 
+/* One that is in a lookup of the index in PATH. */
+static void kill_a_reader(const char *path)
+{
+	int ready[2];
+	int status;
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) {
+		MDB_env *env = NULL;
+		MDB_txn *txn;
+
+		if (mdb_env_create(&env) == 0 &&
+		    mdb_env_open(env, path, MDB_RDONLY | MDB_NOTLS, 0) == 0 &&
+		    mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0)
+			(void)!write(ready[1], "r", 1);
+		for (;;)
+			(void)pause();
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_true(waitpid(pid, &status, 0) == pid);
+	(void)close(ready[0]);
+	(void)close(ready[1]);
+}
+
+static void a_reader_that_was_killed_is_forgotten_without_a_change(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_verifier_keys struct verifier_keys *keys = make_keys(1);
+	cleanup_index_writer struct index_writer *w = open_writer(f, keys);
+	struct verifier_entry e = make_entry(keys, "billing.7", "secret", 7);
+	struct server s;
+	char path[PATH_MAX];
+	uint64_t txid;
+
+	build(w, "billing.7", &e, 1);
+	fixture_path(f, "index", path);
+	s = start_server(f, keys);
+	assert_int_equal(ask_server(&s, "billing.7"), 7);
+	assert_int_equal(index_writer_clear_readers(w), 0); /* it lives */
+	kill_a_reader(path);
+	kill_a_reader(path);
+	assert_int_equal(index_writer_clear_readers(w), 2);
+	assert_int_equal(index_writer_clear_readers(w), 0);
+	assert_int_equal(index_writer_txid(w, &txid), 0);
+	assert_true(txid == 1);
+	assert_int_equal(ask_server(&s, "billing.7"), 7);
+	stop_server(&s);
+}
+
 static void a_reader_killed_in_a_transaction_does_not_bloat_the_file(void **state)
 {
 	struct fixture *f = *state;
@@ -406,34 +459,11 @@ static void a_reader_killed_in_a_transaction_does_not_bloat_the_file(void **stat
 	char path[PATH_MAX];
 	struct stat before;
 	struct stat after;
-	int status;
 
 	build(w, "billing.7", &e, 1);
 	fixture_path(f, "index", path);
-	for (int i = 0; i < 5; i++) {
-		int ready[2];
-		char byte;
-		pid_t pid;
-
-		assert_int_equal(pipe(ready), 0);
-		pid = fork();
-		if (pid == 0) {
-			MDB_env *env = NULL;
-			MDB_txn *txn;
-
-			if (mdb_env_create(&env) == 0 &&
-			    mdb_env_open(env, path, MDB_RDONLY | MDB_NOTLS, 0) == 0 &&
-			    mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0)
-				(void)!write(ready[1], "r", 1);
-			for (;;)
-				(void)pause();
-		}
-		assert_int_equal(read(ready[0], &byte, 1), 1);
-		assert_int_equal(kill(pid, SIGKILL), 0);
-		assert_true(waitpid(pid, &status, 0) == pid);
-		(void)close(ready[0]);
-		(void)close(ready[1]);
-	}
+	for (int i = 0; i < 5; i++)
+		kill_a_reader(path);
 	fixture_path(f, "index/data.mdb", path);
 	for (uint64_t i = 2; i < 20; i++) {
 		assert_int_equal(index_put(w, "billing.7", &e), 0);
@@ -659,6 +689,7 @@ int main(void)
 		TEST(a_damaged_index_is_made_anew),
 		TEST(the_door_may_read_and_lock_but_not_write),
 		TEST(only_the_doors_group_can_read),
+		TEST(a_reader_that_was_killed_is_forgotten_without_a_change),
 		TEST(a_reader_killed_in_a_transaction_does_not_bloat_the_file),
 		TEST(entries_out_of_bounds_are_refused),
 		TEST(what_was_dropped_is_due_until_a_rebuild),
