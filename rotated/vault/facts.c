@@ -91,6 +91,7 @@ struct writing {
 
 static int flush(struct writing *w)
 {
+	manager_alive(); /* a thousand entries more are there */
 	if (w->is_rebuild)
 		return index_rebuild_flush(w->m->index, w->report);
 	return index_commit(w->m->index, keystore_txid(w->m->keystore), w->report);

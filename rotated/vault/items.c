@@ -8,6 +8,8 @@
 #include "rotated/vault/driver.h"
 #include "rotated/vault/services.h"
 
+enum { ALIVE_EVERY = 1000 }; /* items that are loaded */
+
 int record_name_item(const struct engine_item *item, char ret[static RECORD_NAME_SIZE])
 {
 	int n = snprintf(ret, RECORD_NAME_SIZE, "%s/%s", engine_kind_word(item->kind),
@@ -56,9 +58,10 @@ struct item *item_find(const struct manager *m, enum engine_kind kind, const cha
 	return m->items[at];
 }
 
-static int add(struct manager *m, const struct engine_item *engine, bool is_stored)
+/* At the place AT, those behind it one further. */
+static int add_at(struct manager *m, size_t at, const struct engine_item *engine,
+		  bool is_stored)
 {
-	size_t at = position(m, engine->kind, engine->id);
 	struct item **grown;
 	struct item *item;
 
@@ -80,12 +83,30 @@ static int add(struct manager *m, const struct engine_item *engine, bool is_stor
 	return 0;
 }
 
+static int add(struct manager *m, const struct engine_item *engine)
+{
+	return add_at(m, position(m, engine->kind, engine->id), engine, false);
+}
+
+/* In the order of the store, which is none: to find the place of each would move the others a
+ * hundred thousand times. */
 static int load_one(void *context, const struct keystore_record *rec)
 {
+	struct manager *m = context;
 	struct engine_item engine;
 	int r = engine_decode(rec->body, rec->body_len, &engine);
 
-	return r < 0 ? r : add(context, &engine, true);
+	if (m->item_count % ALIVE_EVERY == 0)
+		manager_alive();
+	return r < 0 ? r : add_at(m, m->item_count, &engine, true);
+}
+
+static int compare_items(const void *a, const void *b)
+{
+	const struct engine_item *left = &(*(struct item *const *)a)->engine;
+	const struct engine_item *right = &(*(struct item *const *)b)->engine;
+
+	return compare(left, right->kind, right->id);
 }
 
 static int add_configured(struct manager *m, enum engine_kind kind, const char *id)
@@ -96,7 +117,7 @@ static int add_configured(struct manager *m, enum engine_kind kind, const char *
 	if (item_find(m, kind, id))
 		return 0;
 	engine_item_init(&engine, kind, id, &now);
-	return add(m, &engine, false);
+	return add(m, &engine);
 }
 
 int item_ensure(struct manager *m, enum engine_kind kind, const char *id, struct item **ret)
@@ -142,6 +163,8 @@ int items_load(struct manager *m, struct report *report)
 {
 	int r = keystore_foreach(m->keystore, RECORD_SPACE, RECORD_ITEM, load_one, m);
 
+	if (r == 0 && m->item_count > 0)
+		qsort(m->items, m->item_count, sizeof(struct item *), compare_items);
 	if (r == 0)
 		r = add_switches(m);
 	if (r == 0)

@@ -123,6 +123,10 @@ void manager_reload(struct manager *m);
 
 struct moment manager_now(const struct manager *m);
 
+/* From within work that takes long and gets on: the event loop, which tells the service manager
+ * that we are alive, has no turn meanwhile. */
+void manager_alive(void);
+
 /* What the service manager shows beside our name. */
 void manager_notify(const struct manager *m);
 

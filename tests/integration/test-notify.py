@@ -14,6 +14,7 @@ from harness import PATIENCE, Results, Root, build_path, poll
 
 PROGRAMS = ("rotated", "rotated-auth", "rotated-unlock", "rotated-worker")
 WATCHDOG_USEC = 400000
+MANY = 3000
 
 
 class Manager:
@@ -85,8 +86,25 @@ def check_program(results, root, program):
         daemon.close()
 
 
+def many_services(results):
+    """An unseal that builds the index of thousands is not taken for a hang, nor a start for one that failed."""
+    with Root("[keystore]\nkey_file = /etc/rotated/key\n") as root:
+        for n in range(MANY):
+            root.service(f"s{n}")
+        vault = root.start_vault()
+        root.open_store("--unattended")
+        vault.stop()
+        daemon = Manager(root, "rotated")
+        try:
+            with results.case(f"a vault that opens by itself with {MANY} services tells that it gets on"):
+                daemon.wait("EXTEND_TIMEOUT_USEC=", MANY // 1000)
+        finally:
+            daemon.close()
+
+
 def main():
     results = Results()
+    many_services(results)
     with Root() as root:
         os.makedirs(root.join("var/spool/postfix/private"))
         for program in PROGRAMS:
