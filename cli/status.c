@@ -224,6 +224,7 @@ static void show_status(FILE *out, const json_t *json)
 	const json_t *memory = json_object_get(json, "memory");
 	const json_t *audit = json_object_get(json, "audit");
 	const json_t *door = json_object_get(json, "door");
+	const json_t *porter = json_object_get(json, "porter");
 	char cell[PRINT_CELL_SIZE];
 
 	(void)fprintf(out, "rotated   %s", print_cell(json, "version", cell));
@@ -233,6 +234,8 @@ static void show_status(FILE *out, const json_t *json)
 	show_memory(out, memory);
 	show_peer(out, "door    ", door, print_has(door, "has_keys") ? "" : ", WITHOUT KEYS");
 	show_peer(out, "worker  ", json_object_get(json, "worker"), "");
+	if (print_has(porter, "needed") || print_has(porter, "connected"))
+		show_peer(out, "porter  ", porter, "");
 	(void)fprintf(out, "audit     %s, ", print_has(audit, "ok") ? "ok" : "BROKEN");
 	show_count(out, audit, "records", "record");
 	print_if(out, audit, "detail", ": ", "");

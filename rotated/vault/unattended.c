@@ -251,18 +251,28 @@ void unlock_start(struct manager *m)
 	try_all(m->unlock);
 }
 
-bool unlock_is_missed(const struct manager *m)
+static bool is_needed(const struct manager *m)
 {
 	struct keystore_slot slot;
 
-	if (!m->keystore || m->unlock->peer)
-		return false;
-	for (size_t i = 0; i < keystore_slot_count(m->keystore); i++) {
+	for (size_t i = 0; m->keystore && i < keystore_slot_count(m->keystore); i++) {
 		keystore_slot_get(m->keystore, i, &slot);
 		if (is_unattended(&slot))
 			return true;
 	}
 	return false;
+}
+
+bool unlock_is_missed(const struct manager *m)
+{
+	return !m->unlock->peer && is_needed(m);
+}
+
+void unlock_state(const struct manager *m, struct unlock_state *ret)
+{
+	ret->is_needed = is_needed(m);
+	ret->is_connected = m->unlock->peer;
+	ret->since = m->unlock->peer ? m->unlock->since : 0;
 }
 
 void unlock_stop(struct manager *m)

@@ -253,6 +253,7 @@ static void on_hello(struct unlock *u, struct peer *p)
 	if (u->peer && u->peer != p)
 		peer_close(u->peer);
 	u->peer = p;
+	u->since = manager_now(u->m).wall;
 	log_info("the porter is connected");
 	unlock_start(u->m);
 }

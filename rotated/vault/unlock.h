@@ -75,4 +75,12 @@ void unlock_forget(struct manager *m, const void *context);
 /* Whether a slot needs the porter and it is not there: the next start would need a person. */
 bool unlock_is_missed(const struct manager *m);
 
+struct unlock_state {
+	bool is_needed; /* there is a slot that it has to help with */
+	bool is_connected;
+	uint64_t since; /* wall clock; 0: it is not connected */
+};
+
+void unlock_state(const struct manager *m, struct unlock_state *ret);
+
 #endif

@@ -9,6 +9,7 @@ struct unlock {
 	struct manager *m;
 	struct server *server;
 	struct peer *peer; /* the last one that said hello */
+	uint64_t since;	   /* wall clock; when it did */
 	uint64_t last_id;
 	struct question *questions; /* to the porter, unanswered */
 

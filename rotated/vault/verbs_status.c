@@ -80,11 +80,13 @@ static void write_keystore(struct json *j, struct manager *m)
 
 static void write_peers(struct json *j, const struct manager *m)
 {
+	struct unlock_state porter;
 	struct worker_state worker;
 	struct door_state door;
 
 	door_state(m->door, &door);
 	worker_state(m->worker, &worker);
+	unlock_state(m, &porter);
 	json_put_object(j, "door");
 	json_put_bool(j, "connected", door.is_connected);
 	json_put_time(j, "since", door.since);
@@ -94,6 +96,11 @@ static void write_peers(struct json *j, const struct manager *m)
 	json_put_bool(j, "connected", worker.is_connected);
 	json_put_time(j, "since", worker.since);
 	json_put_number(j, "jobs", worker.jobs);
+	json_put_object_end(j);
+	json_put_object(j, "porter");
+	json_put_bool(j, "needed", porter.is_needed);
+	json_put_bool(j, "connected", porter.is_connected);
+	json_put_time(j, "since", porter.since);
 	json_put_object_end(j);
 }
 

@@ -164,6 +164,9 @@ def porter_away(site, login):
     site.daemons["rotated-unlock"].kill()
     with results.case("a porter that the next start would need is missed while all is open"):
         site.wait_alarm("rotated-unlock is not connected: the next start needs a person")
+    results.equal(site.status()["porter"], {"needed": True, "connected": False, "since": None},
+                  "status says so of the porter")
+    results.check("\nporter    NOT CONNECTED\n" in site.ctl("status").stdout, "in words, too")
     site.restart_vault()
     with results.case("without the porter the vault is up and sealed, and says what to type"):
         site.wait_alarm("rotated-unlock is not connected", "systemctl enable --now rotated-unlock")
@@ -171,6 +174,7 @@ def porter_away(site, login):
     site.daemons["rotated-unlock"] = site.start_porter()
     with results.case("it opens when the porter comes"):
         site.wait_open()
+    results.check("\nporter    connected since " in site.ctl("status").stdout, "and status shows it")
 
 
 def sealed_by_order(site):
