@@ -16,8 +16,8 @@ struct keystore_backup_reader;
 /* What a backup is of. */
 struct keystore_backup_info {
 	uint8_t store_id[16];
-	uint64_t txid;	     /* the state that it shows */
-	uint64_t time;	     /* when it was begun, microseconds since 1970 */
+	uint64_t txid; /* the state that it shows */
+	uint64_t time; /* when it was begun, microseconds since 1970; a label: not proven */
 	uint64_t generation; /* of its keyring */
 	uint64_t records;
 	uint64_t tombstones;

@@ -171,7 +171,7 @@ struct keystore_slot {
 	uint8_t id[KEYSTORE_SLOT_ID_LEN];
 	enum keystore_slot_type type;
 	enum keystore_tier tiers;
-	uint64_t created; /* microseconds since 1970 */
+	uint64_t created;			/* microseconds since 1970 */
 	char program[KEYSTORE_PROGRAM_MAX + 1]; /* exec; else empty */
 	uint8_t shares;				/* quorum; else 0, as the threshold */
 	uint8_t threshold;
@@ -247,6 +247,7 @@ enum keystore_health {
 	KEYSTORE_HEALTHY,
 	KEYSTORE_ROLLED_BACK, /* the store or the keyring is older than it was: -ESTALE */
 	KEYSTORE_NO_ANCHOR,   /* the anchor is lost, altered or of a newer keyring: -ESTALE */
+	KEYSTORE_RESTORED,    /* from a backup, and not accepted yet (origin.h): -ESTALE */
 	KEYSTORE_HEALTH_MAX_
 };
 
@@ -309,6 +310,7 @@ must_check int keystore_audit_first_key(const struct keystore *ks,
 					struct report *report);
 
 #include "keystore/import.h"
+#include "keystore/origin.h"
 #include "keystore/reseal.h"
 #include "keystore/store.h"
 #include "keystore/verify.h"

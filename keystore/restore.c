@@ -25,6 +25,9 @@ struct keystore_restore {
 	struct keystore_check *check; /* of what was written */
 	struct roots *roots;	      /* guarded; until the slots are wrapped */
 	struct buf ring;	      /* the keyring to be written */
+	uint64_t mark_version;	      /* of a mark that the backup has the tombstone of */
+	uint64_t time;		      /* of the state that the backup shows */
+	bool is_marked;		      /* the backup has a mark, which is of an older one */
 	struct keystore_restored done;
 };
 
@@ -118,6 +121,7 @@ static int on_opened(void *context, const struct backup_opened *o, struct report
 	struct keystore_restore *r = context;
 	int k = make_ring(r, o);
 
+	r->time = o->meta->time;
 	if (k < 0)
 		return report_set(report, k, "cannot make keys: %s", strerrordesc_np(-k));
 	k = making_mark(r->ks, report);
@@ -158,9 +162,16 @@ static int on_record(void *context, const struct record_header *h,
 		     const struct record_content *content, struct report *report)
 {
 	struct keystore_restore *r = context;
-	int k = h->flags & RECORD_TOMBSTONE ? import_tombstone(r->import, h, content)
-					    : import_record(r->import, h, content);
+	bool is_mark = origin_is_id(&content->id);
+	int k = 0;
 
+	if (!(h->flags & RECORD_TOMBSTONE))
+		k = import_record(r->import, h, content);
+	else if (!is_mark)
+		k = import_tombstone(r->import, h, content);
+	else /* a new one takes its place */
+		r->mark_version = h->version;
+	r->is_marked |= is_mark && !(h->flags & RECORD_TOMBSTONE);
 	return db_report(report, k, "cannot write to", r->ks->store_dir);
 }
 
@@ -189,13 +200,26 @@ int keystore_restore_push(struct keystore_restore *r, const uint8_t *data, size_
 	return keystore_backup_push(r->reader, data, len, report);
 }
 
+/* An older mark stays: what was done since that backup is not listed either. */
+static int mark(struct keystore_restore *r, struct report *report)
+{
+	struct keystore_origin o = { .txid = r->done.from.txid, .time = r->time };
+
+	if (r->is_marked)
+		return 0;
+	memcpy(o.store_id, r->done.from.store_id, sizeof(o.store_id));
+	return db_report(report, origin_import(r->import, &o, r->mark_version + 1),
+			 "cannot write to", r->ks->store_dir);
+}
+
 /* The import counts what it put into the store. */
 static int check_counts(const struct keystore_restore *r,
 			const struct keystore_backup_info *from, struct report *report)
 {
 	const struct meta *m = r->ks->meta;
 
-	if (m->count_cur == from->records && m->count_hist == from->tombstones)
+	if (m->count_cur == from->records + !r->is_marked &&
+	    m->count_hist + (r->mark_version > 0) == from->tombstones)
 		return 0;
 	return report_set(report, -EIO, "%s: not everything arrived", r->ks->store_dir);
 }
@@ -250,6 +274,8 @@ int keystore_restore_step(struct keystore_restore *r, struct keystore_restored *
 	switch (r->phase) {
 	case READING:
 		k = keystore_backup_finish(r->reader, &r->done.from, report);
+		if (k == 0)
+			k = mark(r, report);
 		break;
 	case IMPORTING:
 		k = import_some(r, report);

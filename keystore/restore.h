@@ -2,7 +2,9 @@
 /*
  * A new keystore out of a backup, in a directory that has none. It has a store id, roots and
  * epochs of its own, so that neither is a copy of the other; the slots open with what opened
- * them before, the records keep their versions, logins and the audit chain go on.
+ * them before, the records keep their versions, logins and the audit chain go on. It can be
+ * read at once; it can be changed when somebody has accepted it, who knows what was done since
+ * the backup (origin.h).
  */
 #ifndef KEYSTORE_RESTORE_H
 #define KEYSTORE_RESTORE_H

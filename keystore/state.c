@@ -103,8 +103,9 @@ static enum keystore_health compare(const struct keystore *ks, const struct anch
 }
 
 /* RET is left alone when the anchor cannot be read. */
-static int judge(const struct keystore *ks, enum keystore_health *ret)
+static int judge(struct keystore *ks, enum keystore_health *ret)
 {
+	enum keystore_health found;
 	struct anchor a;
 	int r;
 
@@ -115,7 +116,11 @@ static int judge(const struct keystore *ks, enum keystore_health *ret)
 	r = read_anchor(ks, &a);
 	if (may_come_back(r))
 		return r;
-	*ret = r < 0 ? KEYSTORE_NO_ANCHOR : compare(ks, &a);
+	found = r < 0 ? KEYSTORE_NO_ANCHOR : compare(ks, &a);
+	r = found == KEYSTORE_HEALTHY ? origin_is_marked(ks) : 0;
+	if (r < 0)
+		return r;
+	*ret = r > 0 ? KEYSTORE_RESTORED : found;
 	return 0;
 }
 
@@ -151,7 +156,7 @@ int state_load(struct keystore *ks, struct report *report)
 	r = judge(ks, &ks->health);
 	if (r < 0) {
 		state_forget(ks);
-		return db_report(report, r, "cannot read the anchor in", ks->dir);
+		return db_report(report, r, "cannot read anchor and store in", ks->dir);
 	}
 	if (ks->health == KEYSTORE_HEALTHY) {
 		ignore_result(state_write_anchor(ks)); /* as after a commit */
@@ -246,12 +251,23 @@ static void describe(const struct keystore *ks, struct report *report)
 {
 	struct anchor a;
 
+	if (ks->health == KEYSTORE_RESTORED) {
+		(void)report_set(
+			report, -ESTALE,
+			"%s was restored from a backup, and what was done since is not "
+			"listed yet: until it is, nothing is changed",
+			ks->dir);
+		report_hint(report, "rotatectl store restore --accept-rollback --dry-run");
+		return;
+	}
 	if (ks->health == KEYSTORE_NO_ANCHOR) {
-		(void)report_set(report, -ESTALE,
-				 "%s/anchor is lost, altered or of a newer keyring: whether the "
-				 "store is the newest cannot be told",
-				 ks->dir);
-		report_hint(report, "put back the newest copy of %s, or: rotatectl store restore "
+		(void)report_set(
+			report, -ESTALE,
+			"%s/anchor is lost, altered or of a newer keyring: whether the "
+			"store is the newest cannot be told",
+			ks->dir);
+		report_hint(report,
+			    "put back the newest copy of %s, or: rotatectl store restore "
 			    "--accept-rollback --dry-run",
 			    ks->dir);
 		return;
@@ -300,8 +316,9 @@ int state_check(struct keystore *ks, struct report *report)
 	}
 	r = judge(ks, &ks->health);
 	if (r < 0)
-		return db_report(report, r, "cannot read the anchor in", ks->dir);
-	r = state_may_change(ks, report);
+		return db_report(report, r, "cannot read anchor and store in", ks->dir);
+	/* what was restored is as it was written, if somebody has to look at it or not */
+	r = ks->health == KEYSTORE_RESTORED ? 0 : state_may_change(ks, report);
 	/* commits pass over it when this fails; here it comes to light */
 	return r < 0 ? r
 		     : db_report(report, state_write_anchor(ks), "cannot write the anchor in",
@@ -328,6 +345,7 @@ int state_may_change(const struct keystore *ks, struct report *report)
 		return -ENOKEY;
 	case KEYSTORE_ROLLED_BACK:
 	case KEYSTORE_NO_ANCHOR:
+	case KEYSTORE_RESTORED:
 	case KEYSTORE_HEALTH_MAX_:
 	default:
 		return -ESTALE;
@@ -345,8 +363,13 @@ int state_accept(struct keystore *ks)
 {
 	int r = state_replace_anchor(ks);
 
-	if (r == 0)
+	if (r == 0) {
 		ks->health = KEYSTORE_HEALTHY;
+		return 0;
+	}
+	/* one that is older says nothing against what was committed, as after any commit */
+	if (judge(ks, &ks->health) == 0 && ks->health == KEYSTORE_HEALTHY)
+		return 0;
 	return r;
 }
 

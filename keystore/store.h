@@ -60,9 +60,10 @@ must_check int keystore_foreach(struct keystore *ks, const char *space, const ch
 must_check int keystore_begin(struct keystore *ks, struct keystore_txn **ret,
 			      struct report *report);
 
-/* The same for a store that is rolled back, or whose anchor is lost: its commit takes the store
- * as it is for the truth from now on, after a person has decided so, and writes a new anchor.
- * Its number is above every one that the anchor knows. */
+/* The same for a store that is rolled back, restored, or whose anchor is lost: its commit takes
+ * the store as it is for the truth from now on, after a person has decided so or what is
+ * missing is noted in the same transaction, and writes a new anchor. Its number is above every
+ * one that the anchor knows. */
 must_check int keystore_begin_accept(struct keystore *ks, struct keystore_txn **ret,
 				     struct report *report);
 

@@ -74,6 +74,11 @@ int keystore_begin_accept(struct keystore *ks, struct keystore_txn **ret, struct
 	if (txn->next.txid <= known)
 		txn->next.txid = known + 1;
 	txn->is_accepting = true;
+	r = origin_remove(txn);
+	if (r < 0) {
+		keystore_abort(txn);
+		return db_report(report, r, "cannot change", ks->store_dir);
+	}
 	*ret = txn;
 	return 0;
 }

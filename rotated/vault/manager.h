@@ -56,6 +56,7 @@ enum vault_alarm {
 	ALARM_CONFIG,  /* the last reload was refused */
 	ALARM_DOOR,    /* it does not say which keys it has */
 	ALARM_INDEX,   /* the verifier index lags behind the store */
+	ALARM_RECONCILE, /* what was done since can not be listed */
 	ALARM_SENDERS, /* a sender has too many owners */
 	ALARM_RESEAL,  /* encrypting the keystore anew does not get on */
 	ALARM_STORE,   /* the last change could not be written */

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/bytes.h"
 #include "base/log.h"
 #include "rotated/vault/change.h"
 #include "rotated/vault/group.h"
@@ -14,128 +13,8 @@
 #include "rotated/vault/schedule.h"
 #include "rotated/vault/store.h"
 
-enum {
-	ENTRIES_MAX = 900, /* they are stored in one transaction, with room to spare */
-	FORMAT = 1,
-	HEAD_LEN = 11, /* format, flags, is_all_revoked, floor, count of revoked */
-	FLAG_PENDING = 1,
-	FLAG_DISABLED = 2,
-	FLAG_ALL_REVOKED = 4,
-};
-
 #define RECONCILE_KIND "reconcile"
 #define GENERAL	       "store" /* the entry that is about everything */
-
-/* ---- the list in memory ---- */
-
-static size_t position(const struct reconcile_list *l, const char *name)
-{
-	size_t i = 0;
-
-	while (i < l->count && strcmp(l->all[i].name, name) < 0)
-		i++;
-	return i;
-}
-
-struct reconcile_entry *reconcile_find(const struct reconcile_list *l, const char *name)
-{
-	size_t i = position(l, name);
-
-	return i < l->count && strcmp(l->all[i].name, name) == 0 ? &l->all[i] : NULL;
-}
-
-struct reconcile_entry *reconcile_entry_get(struct reconcile_list *l, const char *name)
-{
-	size_t at = position(l, name);
-	struct reconcile_entry *all;
-
-	if (at < l->count && strcmp(l->all[at].name, name) == 0)
-		return &l->all[at];
-	all = l->count < ENTRIES_MAX ? reallocarray(l->all, l->count + 1, sizeof(*all)) : NULL;
-	if (!all) {
-		l->more++;
-		return NULL;
-	}
-	l->all = all;
-	memmove(all + at + 1, all + at, (l->count - at) * sizeof(*all));
-	l->count++;
-	all[at] = (struct reconcile_entry){ 0 };
-	(void)snprintf(all[at].name, sizeof(all[at].name), "%s", name); /* it fits */
-	return &all[at];
-}
-
-static void list_release(struct reconcile_list *l)
-{
-	free(l->all);
-	*l = (struct reconcile_list){ 0 };
-}
-
-static void list_remove(struct reconcile_list *l, const char *name)
-{
-	struct reconcile_entry *e = reconcile_find(l, name);
-
-	if (!e)
-		return;
-	memmove(e, e + 1, (size_t)(l->all + l->count - e - 1) * sizeof(*e));
-	l->count--;
-}
-
-/* ---- an entry as bytes ---- */
-
-static void encode(const struct reconcile_entry *e, struct buf *out)
-{
-	uint8_t head[HEAD_LEN] = { FORMAT };
-
-	head[1] = (uint8_t)((e->is_pending ? FLAG_PENDING : 0) |
-			    (e->is_disabled ? FLAG_DISABLED : 0) |
-			    (e->is_all_revoked ? FLAG_ALL_REVOKED : 0));
-	store_be32(head + 3, e->floor);
-	store_be32(head + 7, e->revoked_count);
-	buf_append(out, head, sizeof(head));
-	for (uint32_t i = 0; i < e->revoked_count; i++) {
-		uint8_t n[4];
-
-		store_be32(n, e->revoked[i]);
-		buf_append(out, n, sizeof(n));
-	}
-	buf_append(out, e->what, strlen(e->what) + 1);
-	buf_append(out, e->hint, strlen(e->hint) + 1);
-}
-
-/* A NUL-terminated text that is left in AT; -EBADMSG. */
-static int take_text(const uint8_t **at, const uint8_t *end, char *ret, size_t size)
-{
-	size_t len = strnlen((const char *)*at, (size_t)(end - *at));
-
-	if (len == (size_t)(end - *at) || len >= size)
-		return -EBADMSG;
-	memcpy(ret, *at, len + 1);
-	*at += len + 1;
-	return 0;
-}
-
-static int decode(const struct keystore_record *rec, struct reconcile_entry *e)
-{
-	const uint8_t *at = rec->body;
-	const uint8_t *end = at + rec->body_len;
-	int r;
-
-	if (rec->body_len < HEAD_LEN || at[0] != FORMAT ||
-	    load_be32(at + 7) > RECONCILE_REVOKED_MAX)
-		return -EBADMSG;
-	e->is_pending = at[1] & FLAG_PENDING;
-	e->is_disabled = at[1] & FLAG_DISABLED;
-	e->is_all_revoked = at[1] & FLAG_ALL_REVOKED;
-	e->floor = load_be32(at + 3);
-	e->revoked_count = load_be32(at + 7);
-	at += HEAD_LEN;
-	if ((size_t)(end - at) < (size_t)e->revoked_count * 4)
-		return -EBADMSG;
-	for (uint32_t i = 0; i < e->revoked_count; i++, at += 4)
-		e->revoked[i] = load_be32(at);
-	r = take_text(&at, end, e->what, sizeof(e->what));
-	return r < 0 ? r : take_text(&at, end, e->hint, sizeof(e->hint));
-}
 
 static int put_entry(struct keystore_txn *txn, const struct reconcile_entry *e)
 {
@@ -145,7 +24,7 @@ static int put_entry(struct keystore_txn *txn, const struct reconcile_entry *e)
 		.tier = KEYSTORE_AUTH,
 	};
 
-	encode(e, &body);
+	reconcile_entry_encode(e, &body);
 	if (buf_error(&body) < 0)
 		return buf_error(&body);
 	rec.body = body.data;
@@ -220,18 +99,39 @@ static void say_unknown(struct reconcile_plan *p)
 
 /* ---- the plan ---- */
 
-int reconcile_plan_new(struct manager *m, uint64_t txid, struct reconcile_plan **ret,
-		       struct report *report)
+/* The state that the keystore shows: its own last one, or that of its backup. */
+static int state_shown(struct manager *m, struct keystore_origin *ret)
+{
+	int r = keystore_origin_get(m->keystore, ret);
+
+	if (r != -ENOENT)
+		return r;
+	ret->txid = keystore_txid(m->keystore);
+	ret->time = keystore_time(m->keystore);
+	return 0;
+}
+
+static int read_plan(struct manager *m, struct reconcile_plan *p)
+{
+	struct keystore_origin shown;
+	struct keystore_audit end;
+	int r = state_shown(m, &shown);
+
+	if (r == 0)
+		r = keystore_audit_get(m->keystore, &end);
+	if (r < 0)
+		return r;
+	p->since = shown.time;
+	r = reconcile_read_log(m, &end, shown.txid, p);
+	sodium_memzero(&end, sizeof(end));
+	return r;
+}
+
+int reconcile_plan_new(struct manager *m, struct reconcile_plan **ret, struct report *report)
 {
 	struct reconcile_plan *p = calloc(1, sizeof(*p));
-	struct keystore_audit end;
-	int r = p ? keystore_audit_get(m->keystore, &end) : -ENOMEM;
+	int r = p ? read_plan(m, p) : -ENOMEM;
 
-	if (r == 0) {
-		p->since = keystore_time(m->keystore);
-		r = reconcile_read_log(m, &end, txid, p);
-	}
-	sodium_memzero(&end, sizeof(end));
 	if (r < 0) {
 		reconcile_plan_free(p);
 		return report_set(report, r, "the audit log can not be read: %s", strerror(-r));
@@ -247,7 +147,7 @@ int reconcile_plan_new(struct manager *m, uint64_t txid, struct reconcile_plan *
 void reconcile_plan_free(struct reconcile_plan *p)
 {
 	if (p)
-		list_release(&p->list);
+		reconcile_list_release(&p->list);
 	free(p);
 }
 
@@ -434,39 +334,12 @@ static int store_plan(struct manager *m, const struct reconcile_plan *p,
 	return r;
 }
 
-static int begin_work(struct manager *m, struct report *report)
-{
-	int r = reconcile_load(m, report);
-
-	return r < 0 ? r : store_rebuild_index(m, report);
-}
-
-int reconcile_accept(struct manager *m, const struct reconcile_plan *p, struct report *report)
-{
-	struct keystore_txn *txn;
-	int r = keystore_begin_accept(m->keystore, &txn, report);
-
-	if (r == 0)
-		r = store_plan(m, p, txn, report);
-	return r < 0 ? r : begin_work(m, report);
-}
-
-int reconcile_restored(struct manager *m, const struct reconcile_plan *p, struct report *report)
-{
-	struct keystore_txn *txn;
-	int r = keystore_begin(m->keystore, &txn, report);
-
-	if (r == 0)
-		r = store_plan(m, p, txn, report);
-	return r < 0 ? r : begin_work(m, report);
-}
-
 static int load_one(void *context, const struct keystore_record *rec)
 {
 	struct manager *m = context;
 	struct reconcile_entry e = { 0 };
 	struct reconcile_entry *at;
-	int r = decode(rec, &e);
+	int r = reconcile_entry_decode(rec->body, rec->body_len, &e);
 
 	if (r < 0)
 		return r;
@@ -478,23 +351,107 @@ static int load_one(void *context, const struct keystore_record *rec)
 	return 0;
 }
 
-int reconcile_load(struct manager *m, struct report *report)
+static int load(struct manager *m, struct report *report)
 {
 	int r;
 
-	reconcile_forget_all(m);
+	reconcile_list_release(&m->reconcile);
 	r = keystore_foreach(m->keystore, RECORD_SPACE, RECONCILE_KIND, load_one, m);
+	return r < 0 ? report_set(report, r, "the reconcile list can not be read: %s",
+				  strerror(-r))
+		     : 0;
+}
+
+static void complain(struct manager *m, const struct report *why)
+{
+	bool is_listed = keystore_health(m->keystore, NULL) != KEYSTORE_RESTORED;
+	struct report report = { 0 };
+
+	(void)report_set(
+		&report, 0,
+		is_listed ? "what was revoked since can not all be revoked again; it is "
+			    "tried again: %s"
+			  : "what was done since the backup can not be listed, so nothing "
+			    "is changed; it is tried again: %s",
+		why->what);
+	report_hint(&report, "%s", why->hint[0] ? why->hint : "journalctl -u rotated -n 20");
+	alarm_raise(m, ALARM_RECONCILE, &report);
+	schedule_probe(m);
+}
+
+static bool has_pending(const struct manager *m)
+{
+	bool is_pending = false;
+
+	for (size_t i = 0; i < m->reconcile.count; i++)
+		is_pending |= m->reconcile.all[i].is_pending;
+	return is_pending;
+}
+
+static int work_off(struct manager *m, struct report *report)
+{
+	int r = settle_pending(m, report);
+
+	return r < 0 ? r : store_rebuild_index(m, report);
+}
+
+int reconcile_accept(struct manager *m, const struct reconcile_plan *p, struct report *report)
+{
+	struct keystore_txn *txn;
+	int r = keystore_begin_accept(m->keystore, &txn, report);
+
+	if (r == 0)
+		r = store_plan(m, p, txn, report);
 	if (r < 0)
-		return report_set(report, r, "the reconcile list can not be read: %s",
-				  strerror(-r));
-	if (keystore_health(m->keystore, NULL) != KEYSTORE_HEALTHY)
-		return 0;
-	return settle_pending(m, report);
+		return r;
+	r = load(m, report);
+	if (r == 0)
+		r = work_off(m, report);
+	if (r < 0)
+		complain(m, report);
+	return r;
+}
+
+/* What was done since the backup that a keystore was restored from. */
+static int list_restored(struct manager *m, struct report *report)
+{
+	struct reconcile_plan *p = NULL;
+	int r = reconcile_plan_new(m, &p, report);
+
+	if (r == 0)
+		r = reconcile_accept(m, p, report);
+	reconcile_plan_free(p);
+	return r;
+}
+
+static int list_and_settle(struct manager *m, struct report *report)
+{
+	int r = 0;
+
+	if (keystore_health(m->keystore, NULL) == KEYSTORE_RESTORED)
+		return list_restored(m, report);
+	if (m->reconcile.count == 0)
+		r = load(m, report);
+	if (r == 0 && has_pending(m) && keystore_health(m->keystore, NULL) == KEYSTORE_HEALTHY)
+		r = work_off(m, report);
+	return r;
+}
+
+int reconcile_go_on(struct manager *m, struct report *report)
+{
+	int r = list_and_settle(m, report);
+
+	if (r < 0)
+		complain(m, report);
+	else
+		alarm_clear(m, ALARM_RECONCILE);
+	return r;
 }
 
 void reconcile_forget_all(struct manager *m)
 {
-	list_release(&m->reconcile);
+	reconcile_list_release(&m->reconcile);
+	alarm_clear(m, ALARM_RECONCILE);
 }
 
 size_t reconcile_count(const struct manager *m)
@@ -534,7 +491,7 @@ void reconcile_was_renewed(struct manager *m, const struct engine_item *item)
 	    !reconcile_find(&m->reconcile, name))
 		return;
 	if (keystore_get(m->keystore, &id, &rec) == -ENOENT)
-		list_remove(&m->reconcile, name);
+		reconcile_list_remove(&m->reconcile, name);
 }
 
 static int fill_removal(void *context, struct keystore_txn *txn)
@@ -561,7 +518,7 @@ int reconcile_tick(struct manager *m, const char *name, const char *actor,
 	(void)snprintf(copy, sizeof(copy), "%s", name); /* it fits: it is on the list */
 	r = change_records(m, &change, report);
 	if (r == 0)
-		list_remove(&m->reconcile, copy);
+		reconcile_list_remove(&m->reconcile, copy);
 	return r;
 }
 

@@ -23,30 +23,30 @@ enum { RECONCILE_JUMP = 100 };
 
 struct reconcile_plan;
 
-/* What the log says was done since transaction TXID: the keystore's last one, or that of the
- * backup which it was made out of, since making it took transactions too. AUTH must be open. */
-must_check int reconcile_plan_new(struct manager *m, uint64_t txid, struct reconcile_plan **ret,
+/* What the log says was done since the keystore's last transaction; of a restored one since
+ * that of the backup, as making it took transactions too. AUTH must be open. */
+must_check int reconcile_plan_new(struct manager *m, struct reconcile_plan **ret,
 				  struct report *report);
 void reconcile_plan_free(struct reconcile_plan *p); /* NULL is allowed */
 /* False: the log is not newer than the keystore, so what was done since is not known. */
 bool reconcile_plan_is_known(const struct reconcile_plan *p);
 
-/* Takes a rolled-back keystore as it is for the truth, with the list of P in the same
- * transaction; then does what needs nobody. */
+/* Takes a rolled-back or restored keystore as it is for the truth, with the list of P in the
+ * same transaction; then does what needs nobody. */
 must_check int reconcile_accept(struct manager *m, const struct reconcile_plan *p,
 				struct report *report);
-/* The same for a healthy keystore that was restored from a backup. */
-must_check int reconcile_restored(struct manager *m, const struct reconcile_plan *p,
-				  struct report *report);
-
 /* Members "known" and "reconcile" of J: what is in P, or what is stored. */
 void reconcile_write_plan(const struct reconcile_plan *p, struct json *j);
 void reconcile_write(const struct manager *m, struct json *j);
 
 /* ---- the stored list ---- */
 
-/* After unsealing: reads it, and does what was left undone. */
-must_check int reconcile_load(struct manager *m, struct report *report);
+/*
+ * After unsealing, and again while it fails: makes the list of a restored keystore that has
+ * none yet, reads it, and does what was left undone. A failure is an alarm, and is tried again
+ * by itself; until there is a list, nothing is changed.
+ */
+must_check int reconcile_go_on(struct manager *m, struct report *report);
 void reconcile_forget_all(struct manager *m);
 size_t reconcile_count(const struct manager *m);
 
@@ -61,7 +61,7 @@ void reconcile_was_renewed(struct manager *m, const struct engine_item *item);
 must_check int reconcile_tick(struct manager *m, const char *name, const char *actor,
 			      struct report *report);
 
-/* ---- for reconcile.c and reconcile_log.c ---- */
+/* ---- for reconcile.c, reconcile_entry.c and reconcile_log.c ---- */
 
 enum { RECONCILE_REVOKED_MAX = 64, RECONCILE_NAME_SIZE = 300 };
 
@@ -82,13 +82,22 @@ struct reconcile_entry {
 struct reconcile_plan {
 	struct reconcile_list list;
 	bool is_known;
-	uint64_t since; /* of the keystore's last transaction */
+	uint64_t since; /* when the keystore was as it is */
 };
 
 /* NULL when there is none. */
 struct reconcile_entry *reconcile_find(const struct reconcile_list *l, const char *name);
 /* The entry NAME, made if there is room; NULL otherwise. */
 struct reconcile_entry *reconcile_entry_get(struct reconcile_list *l, const char *name);
+
+void reconcile_list_remove(struct reconcile_list *l, const char *name);
+void reconcile_list_release(struct reconcile_list *l);
+
+/* The body of its record; the name is the record's. */
+void reconcile_entry_encode(const struct reconcile_entry *e, struct buf *out);
+/* -EBADMSG, and RET is as it was. */
+must_check int reconcile_entry_decode(const uint8_t *data, size_t len,
+				      struct reconcile_entry *ret);
 
 /* reconcile_log.c: fills PLAN's list from what follows END in the log. TXID: the keystore's. */
 must_check int reconcile_read_log(struct manager *m, const struct keystore_audit *end,

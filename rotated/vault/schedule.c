@@ -262,6 +262,8 @@ static int on_wake(sd_event_source *source, uint64_t usec, void *context)
 	change_checkpoint(m, false);
 	if (m->probe_at && m->probe_at <= now) {
 		m->probe_at = 0;
+		if (m->alarms[ALARM_RECONCILE].what[0])
+			store_reconcile(m);
 		if (m->alarms[ALARM_STORE].what[0])
 			change_probe(m);
 	}

@@ -143,7 +143,8 @@ static bool is_ahead(struct manager *m)
 {
 	uint64_t txid;
 
-	if (index_writer_txid(m->index, &txid) < 0 || txid <= keystore_txid(m->keystore))
+	if (keystore_health(m->keystore, NULL) == KEYSTORE_RESTORED ||
+	    index_writer_txid(m->index, &txid) < 0 || txid <= keystore_txid(m->keystore))
 		return false;
 	/* it is committed after the store, and its META is sealed: a proof */
 	keystore_seen(m->keystore, txid, "the verifier index");
@@ -176,7 +177,7 @@ static int open_index(struct manager *m, struct report *report)
 
 /* ---- opening the tiers ---- */
 
-static int open_audit(struct manager *m, bool is_restored, struct report *report)
+static int open_audit(struct manager *m, struct report *report)
 {
 	struct keystore_audit end;
 	int r = keystore_audit_get(m->keystore, &end);
@@ -186,8 +187,8 @@ static int open_audit(struct manager *m, bool is_restored, struct report *report
 				  strerror(-r));
 	r = audit_open(m->config->vault.audit, &end, AUDIT_SEGMENT_MAX, &m->audit, report);
 	sodium_memzero(&end, sizeof(end));
-	/* what was done since a backup is no news to whoever has just restored it */
-	if (r == 0 && !is_restored)
+	/* what was done since a backup is no news of what was restored from it */
+	if (r == 0 && keystore_health(m->keystore, NULL) != KEYSTORE_RESTORED)
 		keystore_seen(m->keystore, audit_newest_txid(m->audit), "the audit log");
 	return r;
 }
@@ -202,9 +203,9 @@ static void close_all(struct manager *m)
 	audit_close(steal_ptr(m->audit));
 }
 
-static int open_all(struct manager *m, bool is_restored, struct report *report)
+static int open_all(struct manager *m, struct report *report)
 {
-	int r = open_audit(m, is_restored, report);
+	int r = open_audit(m, report);
 
 	if (r == 0)
 		r = ldap_open(m->ldap, report);
@@ -222,22 +223,13 @@ static void doubt_jobs(struct manager *m)
 		m->items[i]->is_unsure = m->items[i]->engine.job.type != ENGINE_ACTION_NONE;
 }
 
-/* Its failure keeps nobody from anything: it is tried again at the next unseal. */
-static void load_reconcile(struct manager *m)
-{
-	struct report report = { 0 };
-
-	if (m->reconcile.count == 0 && reconcile_load(m, &report) < 0)
-		log_report(LOG_LEVEL_ERROR, &report);
-}
-
-static int open_once(struct manager *m, bool is_restored, struct report *report)
+static int open_once(struct manager *m, struct report *report)
 {
 	int r;
 
 	if (m->audit)
 		return 0;
-	r = open_all(m, is_restored, report);
+	r = open_all(m, report);
 	if (r < 0) {
 		close_all(m);
 		keystore_seal(m->keystore, KEYSTORE_BOTH);
@@ -249,39 +241,51 @@ static int open_once(struct manager *m, bool is_restored, struct report *report)
 	return 0;
 }
 
-static void go_on(struct manager *m)
+static int go_on(struct manager *m, struct report *report)
 {
+	int r;
+
 	shares_opened(m);
 	unlock_stop(m);
 	alarm_clear(m, ALARM_UNSEAL);
 	alarm_clear(m, ALARM_INDEX);
 	manager_notify(m);
-	load_reconcile(m);
+	/* before the schedule gives a number that was given already */
+	r = reconcile_go_on(m, report);
 	ldap_wake(m->ldap); /* the tier that has its password may have come */
 	schedule_settle_all(m);
 	reseal_resume(m);
+	return r;
 }
 
 int store_unsealed(struct manager *m, struct report *report)
 {
-	int r = open_once(m, false, report);
+	struct report late = { 0 };
+	int r = open_once(m, report);
 
-	if (r == 0)
-		go_on(m);
+	/* it is open all the same, and status says what does not get on */
+	if (r == 0 && go_on(m, &late) < 0)
+		log_report(LOG_LEVEL_ERROR, &late);
 	return r;
 }
 
-int store_restored(struct manager *m, const struct reconcile_plan *p, struct report *report)
+void store_reconcile(struct manager *m)
 {
-	int r = open_once(m, true, report);
-	int done;
+	struct report report = { 0 };
 
-	if (r < 0)
-		return r;
-	/* before the schedule gives a number that was given already */
-	done = reconcile_restored(m, p, report);
-	go_on(m);
-	return done;
+	if (reconcile_go_on(m, &report) < 0)
+		return; /* the alarm says so */
+	log_notice("what was done since the keystore's state is listed: rotatectl store "
+		   "reconcile");
+	schedule_settle_all(m);
+	reseal_resume(m);
+}
+
+int store_restored(struct manager *m, struct report *report)
+{
+	int r = open_once(m, report);
+
+	return r < 0 ? r : go_on(m, report);
 }
 
 /* Whose key was under way when it was sealed need not wait for it. */

@@ -6,8 +6,6 @@
 
 #include "rotated/vault/manager.h"
 
-struct reconcile_plan;
-
 /* At start: opens what there is, and the AUTH tier if that needs no person. Trouble is an
  * alarm, never a failure to start: somebody has to be able to ask what is wrong. */
 void store_start(struct manager *m);
@@ -17,9 +15,12 @@ must_check int store_open(struct manager *m, struct report *report);
 
 /* After tiers were opened: audit log, index, items, the door, the schedule. */
 must_check int store_unsealed(struct manager *m, struct report *report);
-/* The same for a keystore made out of a backup: what P knows is taken over first. */
-must_check int store_restored(struct manager *m, const struct reconcile_plan *p,
-			      struct report *report);
+/* The same for a keystore made out of a backup just now: a failure to list what was done since
+ * is one here too. It is open then, and the list is tried again. */
+must_check int store_restored(struct manager *m, struct report *report);
+
+/* What could not be listed or repeated after the keystore was put back, once more. */
+void store_reconcile(struct manager *m);
 
 /* Writes the verifier index whole: the store is the truth, the index its image. */
 must_check int store_rebuild_index(struct manager *m, struct report *report);
@@ -38,7 +39,8 @@ must_check int store_require(const struct manager *m, enum keystore_tier tier,
 /* "both tiers are open" and the like. */
 const char *store_open_tiers(const struct manager *m);
 
-/* The same for a change: -ESTALE as well while the keystore is rolled back. */
+/* The same for a change: -ESTALE as well while the keystore is rolled back, or restored and
+ * what was done since is not listed. */
 must_check int store_require_change(const struct manager *m, enum keystore_tier tier,
 				    struct report *report);
 

@@ -403,10 +403,9 @@ static void put_restored(struct reply *reply, const struct keystore_restored *do
 /* ---- Store.RestoreEnd ---- */
 
 /* The new keystore is on the disk: it is opened, as after an unseal. */
-static int open_restored(struct manager *m, const struct keystore_restored *done,
-			 const struct secret *recovery, struct report *report)
+static int open_restored(struct manager *m, const struct secret *recovery,
+			 struct report *report)
 {
-	struct reconcile_plan *p = NULL;
 	int r;
 
 	unlock_stop(m);
@@ -414,10 +413,7 @@ static int open_restored(struct manager *m, const struct keystore_restored *done
 	if (r == 0)
 		r = keystore_unlock_recovery(m->keystore, recovery, report);
 	if (r == 0)
-		r = reconcile_plan_new(m, done->from.txid, &p, report);
-	if (r == 0)
-		r = store_restored(m, p, report);
-	reconcile_plan_free(p);
+		r = store_restored(m, report);
 	if (r < 0 && m->keystore && !store_is_open(m, KEYSTORE_AUTH))
 		unlock_start(m);
 	return r;
@@ -430,6 +426,19 @@ static void tell_restored(struct reply *reply, const struct keystore_restored *d
 			 "restored: %" PRIu64 " records, and both tiers are open",
 			 done->from.records);
 	report_hint(&reply->report, "rotatectl store reconcile");
+}
+
+/* It is restored, but not all that follows is done. */
+static enum wire_status fail_restored(struct manager *m, struct reply *reply, int error)
+{
+	struct report why = reply->report;
+
+	(void)report_set(&reply->report, error, "the keystore is restored, but %s",
+			 m->alarms[ALARM_RECONCILE].what[0] ? m->alarms[ALARM_RECONCILE].what
+			 : why.what[0]			    ? why.what
+							    : strerror(-error));
+	report_hint(&reply->report, "rotatectl status");
+	return reply_fail(reply, error);
 }
 
 /* Takes the transfer's place: what is left of that is dropped before the keystore is opened. */
@@ -445,10 +454,11 @@ static enum wire_status finish_restore(struct manager *m, const struct keystore_
 	log_notice("the keystore was restored by %s: transaction %" PRIu64 ", %" PRIu64
 		   " records",
 		   actor, done->from.txid, done->from.records);
-	r = open_restored(m, done, recovery, &reply->report);
+	r = open_restored(m, recovery, &reply->report);
+	if (store_is_open(m, KEYSTORE_AUTH))
+		note(m, "store.restore", actor, "ok");
 	if (r < 0)
-		return reply_fail(reply, r);
-	note(m, "store.restore", actor, "ok");
+		return fail_restored(m, reply, r);
 	tell_restored(reply, done);
 	return WIRE_STATUS_OK;
 }

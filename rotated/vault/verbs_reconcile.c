@@ -81,7 +81,7 @@ enum wire_status verb_store_accept(struct request *req)
 	if (keystore_health(m->keystore, NULL) == KEYSTORE_HEALTHY)
 		return request_refuse(req, WIRE_STATUS_NOTHING, "rotatectl store verify",
 				      "the keystore was not rolled back");
-	r = reconcile_plan_new(m, keystore_txid(m->keystore), &p, &req->reply.report);
+	r = reconcile_plan_new(m, &p, &req->reply.report);
 	if (r < 0)
 		return request_fail(req, r);
 	status = go_on(req, p);

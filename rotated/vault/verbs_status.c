@@ -34,7 +34,17 @@ static const char *keystore_word(const struct manager *m)
 		return "absent";
 	if (!store_is_open(m, KEYSTORE_AUTH))
 		return "sealed";
-	return keystore_health(m->keystore, NULL) == KEYSTORE_HEALTHY ? "open" : "damaged";
+	switch (keystore_health(m->keystore, NULL)) {
+	case KEYSTORE_HEALTHY:
+	case KEYSTORE_RESTORED: /* an alarm says what it waits for */
+		return "open";
+	case KEYSTORE_SEALED:
+	case KEYSTORE_ROLLED_BACK:
+	case KEYSTORE_NO_ANCHOR:
+	case KEYSTORE_HEALTH_MAX_:
+	default:
+		return "damaged";
+	}
 }
 
 /* Keys and secrets that are not locked into RAM may be written to swap. */

@@ -6,49 +6,25 @@ After each kill it opens, verifies, holds what it acknowledged, nothing half, an
 ROTATED_LONG=1: 2,000 kills."""
 
 import json
-import mmap
 import os
 import pwd
 import random
 import select
 import shutil
-import struct
 import sys
 
-from harness import BUILD, NOTHING, PATIENCE, Daemon, Failure, Results, build_path, is_asan_build, poll, skip
+from faults import KILL_AFTER, KILL_BEFORE, KILL_MIDDLE, Plan, need_shim, start_vault
+from harness import NOTHING, PATIENCE, Failure, Results, poll
 from whole import Site, ctl_in_background
 
 KILLS = int(os.environ.get("ROTATED_KILLS") or (2000 if os.environ.get("ROTATED_LONG") else 40))
 SERVICES = ("billing", "shop", "alerts")
-SHIM = os.path.join(BUILD, "tests/unit/.libs/faultshim.so")
-KILL_BEFORE, KILL_MIDDLE, KILL_AFTER = 8, 9, 10  # enum fault_kind in tests/unit/faultshim.h
-CHANGES = 127
-PLAN_LEN = 256
 REMEMBERED = 6  # revoked logins of each service that are tried again
 SLOTS_MAX = 9
 RESTORE_EVERY = 20  # kills
 KINDS = ("key-file", "quorum", "recovery", "exec", "credential") * 3 + ("passphrase",)  # the last costs Argon2id
 HELPER_USER = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
 AGAIN = 75
-
-
-class Plan:
-    """What the shim in the vault does next: struct fault_plan."""
-
-    def __init__(self, path):
-        with open(path, "w+b") as f:
-            f.truncate(PLAN_LEN)
-            self.map = mmap.mmap(f.fileno(), PLAN_LEN)
-
-    def arm(self, kind, nth):
-        self.map[8:] = struct.pack("=QQQQ", nth, 1, 0, 0) + bytes(PLAN_LEN - 40)
-        self.map[:8] = struct.pack("=II", kind, CHANGES)  # last: from here on it counts
-
-    def disarm(self):
-        self.map[:8] = bytes(8)
-
-    def what(self):
-        return bytes(self.map[40:232]).split(b"\0")[0].decode()
 
 
 class Account:
@@ -58,16 +34,6 @@ class Account:
         self.works, self.dead, self.unsure = {}, {}, {}
         self.slots, self.gone = {}, set()  # id -> what tests it
         self.acknowledged = {}  # operation -> how often
-
-
-def start_vault(site, plan):
-    """With the shim in it."""
-    env = dict(os.environ, LD_PRELOAD=SHIM, FAULT_DIR=site.join("var"), FAULT_PLAN=site.join("plan"))
-    if is_asan_build(site.build):
-        env["ASAN_OPTIONS"] = "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", "")
-    plan.disarm()
-    argv = [build_path("rotated", site.build), "--root", site.path]
-    site.daemons["rotated"] = site.adopt(Daemon(argv, site.join("log", "rotated.log"), env=env))
 
 
 def await_death(vault, process):
@@ -353,8 +319,7 @@ class Bench:
 
 
 def main():
-    if not os.path.isfile(SHIM):
-        skip(f"{SHIM} is not built: make check TESTS=")
+    need_shim()
     results = Results()
     seed = int(os.environ.get("ROTATED_SEED", random.SystemRandom().randrange(1 << 32)))
     print(f"# ROTATED_SEED={seed}", flush=True)

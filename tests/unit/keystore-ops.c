@@ -333,6 +333,15 @@ static int list_record(void *context, const struct keystore_record *rec)
 	return 0;
 }
 
+static void list_grave(struct keystore *ks, const struct keystore_id *id, struct listing *l)
+{
+	struct keystore_tombstone t;
+
+	if (keystore_get_tombstone(ks, id, &t) == 0)
+		add_line(l, "%s is gone: version %llu at %llu, %s", id->name,
+			 (unsigned long long)t.version, (unsigned long long)t.time, t.reason);
+}
+
 /* Of every name that an operation here may remove. */
 static void list_graves(struct keystore *ks, struct listing *l)
 {
@@ -340,18 +349,14 @@ static void list_graves(struct keystore *ks, struct listing *l)
 
 	for (size_t w = 0; w < ARRAY_SIZE(words); w++) {
 		for (int i = 0; i < BULK; i++) {
-			struct keystore_tombstone t;
 			char name[32];
 
 			name_of(name, words[w], i);
-			if (keystore_get_tombstone(
-				    ks, &(struct keystore_id){ "password", "verifier", name },
-				    &t) == 0)
-				add_line(l, "%s is gone: version %llu at %llu, %s", name,
-					 (unsigned long long)t.version,
-					 (unsigned long long)t.time, t.reason);
+			list_grave(ks, &(struct keystore_id){ "password", "verifier", name },
+				   l);
 		}
 	}
+	list_grave(ks, &(struct keystore_id){ "keystore", "restored", "origin" }, l);
 }
 
 static char *list_records(struct keystore *ks)
@@ -391,11 +396,13 @@ struct picture world_picture(struct world *w)
 {
 	struct report report = { 0 };
 	struct keystore_verify totals;
+	enum keystore_health health;
 	int r = 0;
 
 	if (!w->ks)
 		return (struct picture){ strdup("none"), strdup("none") };
-	if (keystore_health(w->ks, NULL) == KEYSTORE_HEALTHY)
+	health = keystore_health(w->ks, NULL);
+	if (health == KEYSTORE_HEALTHY || health == KEYSTORE_RESTORED)
 		r = keystore_verify(w->ks, &totals, &report);
 	if (r < 0)
 		fixture_fail(&report);
@@ -728,17 +735,22 @@ static int run_put_in_backup(struct world *w, struct report *report)
 	return 0;
 }
 
-static int prepare_restore(struct world *w, struct report *report)
+/* A backup, and nothing besides. */
+static int leave_backup(struct world *w, struct report *report)
 {
-	int r;
+	int r = begin_backup(w, report);
 
-	world_begin(w);
-	r = begin_backup(w, report);
 	if (r == 0)
 		r = take_backup(w, report);
 	world_close(w);
 	remove_tree(w->dir);
 	return r;
+}
+
+static int prepare_restore(struct world *w, struct report *report)
+{
+	world_begin(w);
+	return leave_backup(w, report);
 }
 
 static int run_restore(struct world *w, struct report *report)
@@ -753,6 +765,14 @@ static int run_restore(struct world *w, struct report *report)
 					  kept.len - at < PIECE ? kept.len - at : PIECE,
 					  report);
 	return r < 0 ? r : keystore_restore_finish(restore, &restored, report);
+}
+
+/* One that nobody has accepted yet. */
+static int prepare_restored(struct world *w, struct report *report)
+{
+	int r = leave_backup(w, report);
+
+	return r < 0 ? r : run_restore(w, report);
 }
 
 static int run_create(struct world *w, struct report *report)
@@ -785,6 +805,7 @@ const struct op ops[] = {
 	{ "import", NULL, run_import, 0 },
 	{ "put during a backup", NULL, run_put_in_backup, 0 },
 	{ "restore", prepare_restore, run_restore, OP_MAKES },
+	{ "accept what was restored", prepare_restored, run_accept, 0 },
 	{ "create", NULL, run_create, OP_MAKES },
 };
 

@@ -105,6 +105,16 @@ static void assert_body(struct keystore *ks, const char *name, uint64_t version,
 	keystore_record_free(rec);
 }
 
+static void accept_it(struct keystore *ks)
+{
+	struct report report = { 0 };
+
+	assert_int_equal(keystore_health(ks, NULL), KEYSTORE_RESTORED);
+	if (keystore_accept(ks, &report) < 0)
+		fixture_fail(&report);
+	assert_int_equal(keystore_health(ks, NULL), KEYSTORE_HEALTHY);
+}
+
 static void assert_content(struct keystore *ks)
 {
 	const struct keystore_id gone = { "password", "verifier", "gone" };
@@ -126,9 +136,9 @@ static void assert_content(struct keystore *ks)
 	assert_int_equal(audit.key[0], 'k');
 	if (keystore_verify(ks, &totals, &report) < 0)
 		fixture_fail(&report);
-	assert_int_equal(keystore_count(ks), 302);
-	assert_int_equal(keystore_tombstones(ks), 1);
-	assert_int_equal(keystore_health(ks, NULL), KEYSTORE_HEALTHY);
+	/* besides what was put: the mark of a restore, until it is accepted */
+	assert_int_equal(keystore_count(ks),
+			 302 + (keystore_health(ks, NULL) == KEYSTORE_RESTORED));
 }
 
 /* ---- what comes out ---- */
@@ -148,6 +158,7 @@ static void restore_brings_back_every_record_and_tombstone(void **state)
 	ks = fixture_open(&g);
 	fixture_unlock_both(ks);
 	assert_content(ks);
+	assert_int_equal(keystore_tombstones(ks), 1);
 	assert_true(keystore_txid(ks) > done.from.txid);
 	assert_memory_equal(keystore_store_id(ks), done.store_id, 16);
 }
@@ -171,6 +182,7 @@ static void restored_keystore_opens_with_each_slot_of_before(void **state)
 	assert_int_equal(keystore_unlock_recovery(ks, recovery, &report), 0);
 	assert_true(keystore_is_open(ks, KEYSTORE_BOTH));
 	/* and it can be changed like any other */
+	accept_it(ks);
 	assert_int_equal(keystore_rekey(ks, &report), 0);
 	keystore_seal(ks, KEYSTORE_BOTH);
 	fixture_unlock_auth(ks);
@@ -227,7 +239,67 @@ static void restored_keystore_keeps_the_keys_that_logins_depend_on(void **state)
 				epochs_active(&old->issuer->epochs)->key, SEAL_KEY_LEN);
 }
 
-static void restored_keystore_can_be_backed_up_and_restored_again(void **state)
+/* ---- what was done since is not forgotten ---- */
+
+static void assert_origin(struct keystore *ks, const struct keystore_backup_info *from)
+{
+	struct keystore_origin o;
+
+	assert_int_equal(keystore_health(ks, NULL), KEYSTORE_RESTORED);
+	assert_int_equal(keystore_origin_get(ks, &o), 0);
+	assert_memory_equal(o.store_id, from->store_id, sizeof(o.store_id));
+	assert_int_equal(o.txid, from->txid);
+	assert_int_equal(o.time, FIXTURE_NOW); /* when the backup's state was */
+}
+
+static void restored_keystore_is_read_and_not_changed_until_it_is_accepted(void **state)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+	cleanup_secret struct secret *recovery = make_old(*state, &b);
+	struct fixture g = beside(*state, "new");
+	cleanup_keystore struct keystore *ks = NULL;
+	const struct keystore_new_slot slot = { .type = KEYSTORE_SLOT_RECOVERY };
+	struct secret *text = NULL;
+	uint8_t id[KEYSTORE_SLOT_ID_LEN];
+	struct keystore_restored done;
+	struct keystore_origin o;
+	struct keystore_txn *txn;
+	struct report report = { 0 };
+
+	((struct fixture *)*state)->now += 5 * USEC_PER_SEC; /* the restore is later */
+	assert_int_equal(restore(&g, recovery, &b, &done), 0);
+	/* whoever opens it, and as often as that is cut off */
+	for (unsigned i = 0; i < 2; i++) {
+		ks = fixture_open(&g);
+		fixture_unlock_both(ks);
+		assert_origin(ks, &done.from);
+		assert_content(ks);
+		assert_int_equal(keystore_begin(ks, &txn, &report), -ESTALE);
+		assert_non_null(strstr(report.what, "restored from a backup"));
+		assert_true(report.hint[0]);
+		assert_int_equal(keystore_rekey(ks, &report), -ESTALE);
+		assert_int_equal(keystore_reseal_begin(ks, &report), -ESTALE);
+		assert_int_equal(keystore_slot_add(ks, &slot, id, &text, &report), -ESTALE);
+		/* accepting it that comes to no end */
+		assert_int_equal(keystore_begin_accept(ks, &txn, &report), 0);
+		keystore_abort(txn);
+		assert_origin(ks, &done.from);
+		keystore_close(steal_ptr(ks));
+	}
+	ks = fixture_open(&g);
+	fixture_unlock_both(ks);
+	accept_it(ks);
+	assert_int_equal(keystore_origin_get(ks, &o), -ENOENT);
+	assert_content(ks);
+	keystore_close(steal_ptr(ks));
+	ks = fixture_open(&g);
+	fixture_unlock_both(ks);
+	assert_int_equal(keystore_health(ks, NULL), KEYSTORE_HEALTHY);
+	fixture_put(ks, "fresh", KEYSTORE_AUTH, "made since");
+}
+
+/* What is not listed since an older backup is not forgotten by a newer one. */
+static void restored_keystore_can_be_backed_up_and_keeps_its_origin(void **state)
 {
 	cleanup_buf struct buf b = BUF_INIT;
 	cleanup_buf struct buf again = BUF_INIT;
@@ -235,17 +307,42 @@ static void restored_keystore_can_be_backed_up_and_restored_again(void **state)
 	struct fixture g = beside(*state, "new");
 	struct fixture h = beside(*state, "newer");
 	cleanup_keystore struct keystore *ks = NULL;
-	struct keystore_restored done;
+	struct keystore_restored first, second;
 
-	assert_int_equal(restore(&g, recovery, &b, &done), 0);
+	assert_int_equal(restore(&g, recovery, &b, &first), 0);
 	ks = fixture_open(&g);
 	fixture_unlock_auth(ks);
 	make(ks, &again);
 	keystore_close(steal_ptr(ks));
-	assert_int_equal(restore(&h, recovery, &again, &done), 0);
+	assert_int_equal(restore(&h, recovery, &again, &second), 0);
+	assert_true(second.from.txid > first.from.txid);
 	ks = fixture_open(&h);
 	fixture_unlock_both(ks);
+	assert_origin(ks, &first.from);
 	assert_content(ks);
+}
+
+static void keystore_is_marked_anew_by_each_restore(void **state)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+	cleanup_secret struct secret *recovery = make_old(*state, &b);
+	static const char *const names[] = { "one", "two", "three" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct fixture g = beside(*state, names[i]);
+		cleanup_keystore struct keystore *ks = NULL;
+		struct keystore_restored done;
+
+		assert_int_equal(restore(&g, recovery, &b, &done), 0);
+		ks = fixture_open(&g);
+		fixture_unlock_both(ks);
+		assert_origin(ks, &done.from);
+		accept_it(ks);
+		assert_content(ks);
+		assert_int_equal(keystore_tombstones(ks), 2);
+		buf_clear(&b);
+		make(ks, &b);
+	}
 }
 
 /* ---- what does not ---- */
@@ -423,7 +520,9 @@ int main(void)
 		TEST(restored_keystore_opens_with_each_slot_of_before),
 		TEST(restored_keystore_is_another_one),
 		TEST(restored_keystore_keeps_the_keys_that_logins_depend_on),
-		TEST(restored_keystore_can_be_backed_up_and_restored_again),
+		TEST(restored_keystore_is_read_and_not_changed_until_it_is_accepted),
+		TEST(restored_keystore_can_be_backed_up_and_keeps_its_origin),
+		TEST(keystore_is_marked_anew_by_each_restore),
 		TEST(restore_of_a_cut_backup_leaves_nothing),
 		TEST(restore_of_an_altered_backup_leaves_nothing),
 		TEST(restore_onto_a_keystore_is_refused),
