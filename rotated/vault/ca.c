@@ -17,9 +17,8 @@ void ca_release(struct ca *ca)
 
 int ca_load(const struct manager *m, struct ca *ret)
 {
-	static const struct keystore_id id = { RECORD_SPACE, PKI_CERTIFICATES, PKI_NAME };
 	cleanup_ca struct ca ca = CA_INIT;
-	int r = keystore_get(m->keystore, &id, &ca.record);
+	int r = record_get(m, PKI_CERTIFICATES, PKI_NAME, &ca.record);
 
 	if (r == 0)
 		r = pki_ca_decode(ca.record->body, ca.record->body_len, &ca.pki);
@@ -37,8 +36,7 @@ int ca_load(const struct manager *m, struct ca *ret)
 static int load_key(const struct manager *m, const char *kind, struct evp_pkey_st **ret)
 {
 	cleanup_record struct keystore_record *rec = NULL;
-	struct keystore_id id = { RECORD_SPACE, kind, PKI_NAME };
-	int r = keystore_get(m->keystore, &id, &rec);
+	int r = record_get(m, kind, PKI_NAME, &rec);
 
 	return r < 0 ? r : x509_key_import(rec->body, rec->body_len, ret);
 }
@@ -105,7 +103,7 @@ static int put_key(struct keystore_txn *txn, const char *kind, const struct evp_
 		return r;
 	rec.body = secret_data(der);
 	rec.body_len = secret_len(der);
-	return keystore_put(txn, &rec, NULL);
+	return record_put(txn, &rec);
 }
 
 static int put_draft(void *context, struct keystore_txn *txn)
@@ -122,7 +120,7 @@ static int put_draft(void *context, struct keystore_txn *txn)
 		return r;
 	rec.body = body.data;
 	rec.body_len = body.len;
-	r = keystore_put(txn, &rec, NULL);
+	r = record_put(txn, &rec);
 	if (r == 0 && d->has_keys)
 		r = put_key(txn, PKI_ROOT, d->root);
 	if (r == 0 && d->has_keys)

@@ -88,7 +88,6 @@ static int put_part(struct keystore_txn *txn, const struct draft *d, size_t i)
 	size_t at = i * PART_MAX;
 	struct keystore_record rec = {
 		.id = { RECORD_SPACE, PKI_LIST, name },
-		.tier = KEYSTORE_AUTH,
 		.body = d->der.data + at,
 		.body_len = d->der.len - at < PART_MAX ? d->der.len - at : PART_MAX,
 	};
@@ -101,7 +100,7 @@ static int put_part(struct keystore_txn *txn, const struct draft *d, size_t i)
 		rec.attrs = head;
 		rec.attrs_len = sizeof(head);
 	}
-	return keystore_put(txn, &rec, NULL);
+	return record_put(txn, &rec);
 }
 
 static int put_list(void *context, struct keystore_txn *txn)
@@ -153,7 +152,7 @@ int ca_list_make(struct manager *m, const struct ca *ca, const char *actor,
 	d.drops = calloc(DROPS_MAX, sizeof(*d.drops));
 	if (!d.drops)
 		return -ENOMEM;
-	r = keystore_foreach(m->keystore, RECORD_SPACE, PKI_KEY, visit, &d);
+	r = record_foreach(m, PKI_KEY, visit, &d);
 	if (r == 0)
 		r = sign(m, ca, &d);
 	if (r < 0)
@@ -169,11 +168,10 @@ static int load_part(const struct manager *m, size_t i, struct pki_list_head *he
 {
 	cleanup_record struct keystore_record *rec = NULL;
 	char name[RECORD_NAME_SIZE];
-	struct keystore_id id = { RECORD_SPACE, PKI_LIST, name };
 	int r = part_name(i, name);
 
 	if (r == 0)
-		r = keystore_get(m->keystore, &id, &rec);
+		r = record_get(m, PKI_LIST, name, &rec);
 	if (r == 0 && i == 0)
 		r = pki_list_head_decode(rec->attrs, rec->attrs_len, head);
 	if (r == 0)
@@ -226,7 +224,7 @@ int ca_list_is_stale(const struct manager *m, const struct pki_list_head *head, 
 		*ret = true;
 		return 0;
 	}
-	r = keystore_foreach(m->keystore, RECORD_SPACE, PKI_KEY, find_newer, &s);
+	r = record_foreach(m, PKI_KEY, find_newer, &s);
 	if (r < 0)
 		return r;
 	*ret = s.is_found;

@@ -112,7 +112,6 @@ static int put_item(struct keystore_txn *txn, const struct engine_item *item)
 	char name[RECORD_NAME_SIZE];
 	struct keystore_record rec = {
 		.id = { RECORD_SPACE, RECORD_ITEM, name },
-		.tier = KEYSTORE_AUTH,
 	};
 	int r = record_name_item(item, name);
 
@@ -124,7 +123,7 @@ static int put_item(struct keystore_txn *txn, const struct engine_item *item)
 		return r;
 	rec.body = body.data;
 	rec.body_len = body.len;
-	return keystore_put(txn, &rec, NULL);
+	return record_put(txn, &rec);
 }
 
 static int put_secret(struct keystore_txn *txn, const struct change *c)
@@ -133,21 +132,19 @@ static int put_secret(struct keystore_txn *txn, const struct change *c)
 	char name[RECORD_NAME_SIZE];
 	struct keystore_record rec = {
 		.id = { RECORD_SPACE, d->open_kind, name },
-		.tier = KEYSTORE_AUTH,
 		.body = c->made->open,
 		.body_len = c->made->open_len,
 	};
 	int r = record_name_version(&c->next, c->made->version, name);
 
 	if (r == 0)
-		r = keystore_put(txn, &rec, NULL);
+		r = record_put(txn, &rec);
 	if (r < 0 || c->made->hidden_len == 0)
 		return r;
 	rec.id.kind = d->hidden_kind;
-	rec.tier = KEYSTORE_ISSUER;
 	rec.body = c->made->hidden;
 	rec.body_len = c->made->hidden_len;
-	return keystore_put(txn, &rec, NULL);
+	return record_put(txn, &rec);
 }
 
 /* What was erased before, or never made, is no failure. */

@@ -29,11 +29,10 @@ int certificate_load(const struct manager *m, const struct engine_item *item, ui
 {
 	cleanup_record struct keystore_record *rec = NULL;
 	char name[RECORD_NAME_SIZE];
-	struct keystore_id id = { RECORD_SPACE, PKI_CERTIFICATE, name };
 	int r = record_name_version(item, version, name);
 
 	if (r == 0)
-		r = keystore_get(m->keystore, &id, &rec);
+		r = record_get(m, PKI_CERTIFICATE, name, &rec);
 	if (r == 0)
 		r = pki_certificate_decode(rec->body, rec->body_len, ret);
 	if (r == 0)
@@ -98,7 +97,7 @@ static int put_key(struct keystore_txn *txn, const struct x509_info *info,
 		return r;
 	rec.body = body.data;
 	rec.body_len = body.len;
-	return keystore_put(txn, &rec, NULL);
+	return record_put(txn, &rec);
 }
 
 static struct pki_key key_of(const struct change *c, uint32_t version,
@@ -213,14 +212,13 @@ int certificate_check_key(const struct manager *m, const struct evp_pkey_st *key
 	cleanup_record struct keystore_record *rec = NULL;
 	uint8_t digest[X509_DIGEST_LEN];
 	char name[KEY_NAME_SIZE];
-	struct keystore_id id = { RECORD_SPACE, PKI_KEY, name };
 	struct pki_key old;
 	int r = x509_public_digest(key, digest);
 
 	if (r < 0)
 		return r;
 	name_key(digest, name);
-	r = keystore_get(m->keystore, &id, &rec);
+	r = record_get(m, PKI_KEY, name, &rec);
 	if (r == -ENOENT)
 		return 0;
 	if (r == 0)

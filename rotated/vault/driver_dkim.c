@@ -69,10 +69,9 @@ static int load(const struct manager *m, const struct engine_item *item, uint32_
 		const char *kind, struct keystore_record **ret)
 {
 	char name[RECORD_NAME_SIZE];
-	struct keystore_id id = { RECORD_SPACE, kind, name };
 	int r = record_name_version(item, version, name);
 
-	return r < 0 ? r : keystore_get(m->keystore, &id, ret);
+	return r < 0 ? r : record_get(m, kind, name, ret);
 }
 
 int dkim_load_record(const struct manager *m, const struct engine_item *item, uint32_t version,

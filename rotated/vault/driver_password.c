@@ -36,11 +36,10 @@ static int load_verifier(const struct manager *m, const struct engine_item *item
 {
 	cleanup_record struct keystore_record *rec = NULL;
 	char name[RECORD_NAME_SIZE];
-	struct keystore_id id = { RECORD_SPACE, VERIFIER_KIND, name };
 	int r = record_name_version(item, version, name);
 
 	if (r == 0)
-		r = keystore_get(m->keystore, &id, &rec);
+		r = record_get(m, VERIFIER_KIND, name, &rec);
 	if (r < 0)
 		return r;
 	return verifier_version_decode(rec->body, rec->body_len, ret);

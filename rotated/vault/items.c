@@ -161,7 +161,7 @@ int items_add_configured(struct manager *m)
 
 int items_load(struct manager *m, struct report *report)
 {
-	int r = keystore_foreach(m->keystore, RECORD_SPACE, RECORD_ITEM, load_one, m);
+	int r = record_foreach(m, RECORD_ITEM, load_one, m);
 
 	if (r == 0 && m->item_count > 0)
 		qsort(m->items, m->item_count, sizeof(struct item *), compare_items);

@@ -3,7 +3,7 @@
 #ifndef ROTATED_VAULT_ITEMS_H
 #define ROTATED_VAULT_ITEMS_H
 
-#include "rotated/vault/manager.h"
+#include "rotated/vault/records.h"
 
 /* Loads every stored item and makes an empty one for each that is only configured. */
 must_check int items_load(struct manager *m, struct report *report);
@@ -27,8 +27,6 @@ bool item_is_disabled(const struct manager *m, const struct engine_item *item);
 
 /* Names of records, in space RECORD_SPACE: kind "item", name "password/billing"; the driver's
  * kinds, name "billing/7". */
-#define RECORD_SPACE "rotated"
-#define RECORD_ITEM  "item"
 enum { RECORD_NAME_SIZE = KEYSTORE_NAME_MAX + 1 };
 must_check int record_name_item(const struct engine_item *item,
 				char ret[static RECORD_NAME_SIZE]);

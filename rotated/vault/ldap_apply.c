@@ -36,13 +36,12 @@ static int put_record(struct keystore_txn *txn, const char *kind, const char *na
 {
 	struct keystore_record rec = {
 		.id = { RECORD_SPACE, kind, name },
-		.tier = KEYSTORE_AUTH,
 		.body = body->data,
 		.body_len = body->len,
 	};
 	int r = buf_error(body);
 
-	return r < 0 ? r : keystore_put(txn, &rec, NULL);
+	return r < 0 ? r : record_put(txn, &rec);
 }
 
 static int put_entry(struct keystore_txn *txn, const struct ldap_entry *e, bool is_gone)
@@ -79,11 +78,10 @@ static int put_cursor(struct keystore_txn *txn, const struct ldap_cursor *c)
 
 static int load_cursor(struct ldap *l)
 {
-	const struct keystore_id id = { RECORD_SPACE, KIND_CURSOR, "cursor" };
 	cleanup_record struct keystore_record *rec = NULL;
 	struct ldap_cursor c = { 0 };
 	const uint8_t *p;
-	int r = keystore_get(l->m->keystore, &id, &rec);
+	int r = record_get(l->m, KIND_CURSOR, "cursor", &rec);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
@@ -139,13 +137,12 @@ static int load_gone(void *context, const struct keystore_record *rec)
 
 int ldap_load(struct ldap *l, struct report *report)
 {
-	struct keystore *ks = l->m->keystore;
 	int r = load_cursor(l);
 
 	if (r == 0)
-		r = keystore_foreach(ks, RECORD_SPACE, KIND_ENTRY, load_entry, l);
+		r = record_foreach(l->m, KIND_ENTRY, load_entry, l);
 	if (r == 0)
-		r = keystore_foreach(ks, RECORD_SPACE, KIND_GONE, load_gone, l);
+		r = record_foreach(l->m, KIND_GONE, load_gone, l);
 	if (r == 0)
 		r = ldap_table_settle(&l->table);
 	if (r < 0) {

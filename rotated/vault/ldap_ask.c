@@ -31,7 +31,6 @@ void ldap_digest(const struct config_ldap *ldap, uint8_t ret[static LDAP_DIGEST_
 
 static int put_password(const struct ldap *l, struct buf *f, struct report *report)
 {
-	const struct keystore_id id = { RECORD_SPACE, LDAP_SECRET_KIND, LDAP_SECRET_NAME };
 	cleanup_record struct keystore_record *rec = NULL;
 	int r = store_require(l->m, KEYSTORE_ISSUER, report);
 
@@ -39,7 +38,13 @@ static int put_password(const struct ldap *l, struct buf *f, struct report *repo
 		return report_set(report, r,
 				  "the ISSUER tier is sealed, and with it the "
 				  "password for the directory");
-	r = keystore_get(l->m->keystore, &id, &rec);
+	r = record_get(l->m, LDAP_SECRET_KIND, LDAP_SECRET_NAME, &rec);
+	if (r < 0 && r != -ENOENT) {
+		report_set(report, r, "the password for the directory can not be read: %s",
+			   strerror(-r));
+		report_hint(report, "rotatectl store verify");
+		return r;
+	}
 	if (r < 0) {
 		report_set(report, r, "there is no password for the directory");
 		report_hint(report, "rotatectl ldap secret");

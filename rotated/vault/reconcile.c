@@ -21,7 +21,6 @@ static int put_entry(struct keystore_txn *txn, const struct reconcile_entry *e)
 	cleanup_buf struct buf body = BUF_INIT;
 	struct keystore_record rec = {
 		.id = { RECORD_SPACE, RECONCILE_KIND, e->name },
-		.tier = KEYSTORE_AUTH,
 	};
 
 	reconcile_entry_encode(e, &body);
@@ -29,7 +28,7 @@ static int put_entry(struct keystore_txn *txn, const struct reconcile_entry *e)
 		return buf_error(&body);
 	rec.body = body.data;
 	rec.body_len = body.len;
-	return keystore_put(txn, &rec, NULL);
+	return record_put(txn, &rec);
 }
 
 static int remove_entry(struct keystore_txn *txn, const char *name)
@@ -356,7 +355,7 @@ static int load(struct manager *m, struct report *report)
 	int r;
 
 	reconcile_list_release(&m->reconcile);
-	r = keystore_foreach(m->keystore, RECORD_SPACE, RECONCILE_KIND, load_one, m);
+	r = record_foreach(m, RECONCILE_KIND, load_one, m);
 	return r < 0 ? report_set(report, r, "the reconcile list can not be read: %s",
 				  strerror(-r))
 		     : 0;
@@ -484,13 +483,12 @@ int reconcile_renewed(const struct manager *m, struct keystore_txn *txn,
 void reconcile_was_renewed(struct manager *m, const struct engine_item *item)
 {
 	char name[RECORD_NAME_SIZE];
-	const struct keystore_id id = { RECORD_SPACE, RECONCILE_KIND, name };
 	cleanup_record struct keystore_record *rec = NULL;
 
 	if (m->reconcile.count == 0 || record_name_item(item, name) < 0 ||
 	    !reconcile_find(&m->reconcile, name))
 		return;
-	if (keystore_get(m->keystore, &id, &rec) == -ENOENT)
+	if (record_get(m, RECONCILE_KIND, name, &rec) == -ENOENT)
 		reconcile_list_remove(&m->reconcile, name);
 }
 

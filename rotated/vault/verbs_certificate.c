@@ -196,7 +196,7 @@ static enum wire_status revoke_serial(struct request *req)
 	    len != X509_SERIAL_LEN)
 		return request_refuse(req, WIRE_STATUS_USAGE, NULL,
 				      "a serial number has 40 hex digits");
-	r = keystore_foreach(req->m->keystore, RECORD_SPACE, PKI_KEY, visit, &s);
+	r = record_foreach(req->m, PKI_KEY, visit, &s);
 	if (r < 0)
 		return request_fail(req, r);
 	item = s.is_found ? item_find(req->m, ENGINE_CERTIFICATE, s.found.service) : NULL;

@@ -104,7 +104,6 @@ static int store(struct request *req, const struct frame_field *secret)
 {
 	struct keystore_record rec = {
 		.id = { RECORD_SPACE, LDAP_SECRET_KIND, LDAP_SECRET_NAME },
-		.tier = KEYSTORE_ISSUER,
 		.body = secret->data,
 		.body_len = secret->len,
 	};
@@ -116,7 +115,7 @@ static int store(struct request *req, const struct frame_field *secret)
 
 	if (r < 0)
 		return r;
-	r = keystore_put(txn, &rec, NULL);
+	r = record_put(txn, &rec);
 	if (r < 0) {
 		keystore_abort(txn);
 		return report_set(&req->reply.report, r, "the password can not be sealed: %s",

@@ -146,15 +146,15 @@ static void lack(struct verify *v, const struct engine_item *e, uint32_t version
 		       e->id, version); /* cut to fit */
 	(void)snprintf(l->what, sizeof(l->what), "version %u of %s %s can not be used: %s",
 		       version, engine_kind_word(e->kind), e->id,
-		       r == -ENOENT ? "its record is missing"
-				    : "its record does not open"); /* cut to fit */
+		       r == -ENOENT   ? "its record is missing"
+		       : r == -EPROTO ? "its record is of another tier: somebody wrote it"
+				      : "its record does not open"); /* cut to fit */
 }
 
 static int has_record(struct verify *v, const char *kind, const char *name)
 {
-	const struct keystore_id id = { RECORD_SPACE, kind, name };
 	cleanup_record struct keystore_record *rec = NULL;
-	int r = keystore_get(v->m->keystore, &id, &rec);
+	int r = record_get(v->m, kind, name, &rec);
 
 	return r == -ENOKEY ? 0 : r; /* what is sealed is not missing */
 }

@@ -100,6 +100,10 @@ def banned():
     case(check, {"base/a.c": 'x = strcpy(a, b);\n'}, "base/a.c:1: strcpy is banned", "check-banned finds strcpy")
     case(check, {"cli/a.c": 'int n = atoi (s);\n'}, "atoi is banned", "check-banned finds a call with a blank")
     case(check, {"base/a.c": '/*\n */ system("x");\n'}, "base/a.c:2: system", "check-banned counts lines in comments")
+    case(check, {"rotated/vault/a.c": "r = keystore_get(ks, &id, &rec);\n"}, "use record_get()",
+         "check-banned finds a record that is read past its tier")
+    case(check, {"rotated/vault/records.c": "r = keystore_get(ks, &id, &rec);\n", "keystore/a.c": "keystore_put(t, r, 0);\n"},
+         None, "check-banned leaves those alone that may")
     case(check, {"base/a.c": 'p = realpath(a, NULL);\n'}, "realpath", "check-banned finds realpath without a buffer")
     case(check, {"base/a.c": '/* strcpy(a) */ char *s = "system(1)"; // gets(x)\n'}, None,
          "check-banned passes over comments and strings")
