@@ -134,6 +134,9 @@ int cli_ask_and_answer(struct cli *c, enum wire_verb verb, cli_show_t *show);
 
 /* store restore --accept-rollback, which is about no file. */
 int cli_accept_rollback(struct cli *c);
+/* With --passphrase-fd or --passphrase-file: unseals by it. CLI_DONE, or an exit code after the
+ * person has been told. */
+must_check int cli_open_first(struct cli *c);
 
 /* Writes TEXT, which holds a secret, past the buffers of stdio. The caller wipes it. */
 must_check int cli_write_secret(struct cli *c, struct buf *text);

@@ -109,6 +109,27 @@ int cli_run_unseal(struct cli *c)
 	return r == CLI_DONE ? cli_answer(c, &reply, NULL) : r;
 }
 
+int cli_open_first(struct cli *c)
+{
+	cleanup_reply struct cli_reply reply = CLI_REPLY_INIT;
+	cleanup_secret struct secret *passphrase = NULL;
+	cleanup_buf struct buf request = BUF_INIT;
+	int r;
+
+	if (!cli_has(c, CLI_OPTION_PASSPHRASE_FD) && !cli_has(c, CLI_OPTION_PASSPHRASE_FILE))
+		return CLI_DONE;
+	r = passphrase_read(c, "passphrase", false, &passphrase);
+	if (r != CLI_DONE)
+		return r;
+	wire_begin_request(&request, WIRE_STORE_UNSEAL);
+	put_secret(&request, "passphrase", passphrase);
+	r = cli_ask(c, WIRE_STORE_UNSEAL, &request, &reply);
+	if (r != CLI_DONE || reply.status == WIRE_STATUS_OK ||
+	    reply.status == WIRE_STATUS_NOTHING)
+		return r;
+	return cli_answer(c, &reply, NULL);
+}
+
 int cli_run_seal(struct cli *c)
 {
 	cleanup_reply struct cli_reply reply = CLI_REPLY_INIT;

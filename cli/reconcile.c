@@ -28,7 +28,9 @@ static void show_accepted(FILE *out, const json_t *json)
 
 int cli_accept_rollback(struct cli *c)
 {
-	return cli_ask_and_answer(c, WIRE_STORE_ACCEPT, show_accepted);
+	int r = cli_open_first(c);
+
+	return r == CLI_DONE ? cli_ask_and_answer(c, WIRE_STORE_ACCEPT, show_accepted) : r;
 }
 
 int cli_run_store_reconcile(struct cli *c)

@@ -291,6 +291,20 @@ static int put_file(struct cli *c, const char *path, const char *field, struct b
 	return r;
 }
 
+/* One that is not there may be a mistyped name, so it is not made here: the command for it
+ * makes it readable for nobody else from the first byte on, and writes over nothing. */
+static int check_key_file(struct cli *c)
+{
+	const char *path = c->option[CLI_OPTION_KEY_FILE];
+	struct report report;
+
+	if (faccessat(AT_FDCWD, path, F_OK, AT_EACCESS) == 0 || errno != ENOENT)
+		return CLI_DONE;
+	(void)report_set(&report, -ENOENT, "there is no key file %s", path);
+	report_hint(&report, "(umask 077; set -C; head -c 64 /dev/urandom >'%s')", path);
+	return cli_fail(c, CLI_REFUSED, &report);
+}
+
 static void put_option(const struct cli *c, enum cli_option option, struct buf *request)
 {
 	if (cli_has(c, option))
@@ -308,6 +322,8 @@ static int put_secrets(struct cli *c, struct buf *request)
 			frame_put(request, "key", secret_data(passphrase),
 				  secret_len(passphrase));
 	}
+	if (r == CLI_DONE && cli_has(c, CLI_OPTION_KEY_FILE))
+		r = check_key_file(c);
 	if (r == CLI_DONE && cli_has(c, CLI_OPTION_KEY_FILE))
 		r = put_file(c, c->option[CLI_OPTION_KEY_FILE], "key", request);
 	if (r == CLI_DONE && cli_has(c, CLI_OPTION_BLOB))

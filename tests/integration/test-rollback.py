@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -62,6 +63,13 @@ def refused(root):
                       f"exit {done.returncode}: {done.stdout}{done.stderr}")
 
 
+def accept_by(root, fd):
+    argv = [harness.build_path("rotatectl", root.build), "--root", root.path, "--json", "store",
+            "restore", "--accept-rollback", "--passphrase-fd", str(fd)]
+    return subprocess.run(argv, pass_fds=[fd], capture_output=True, text=True,
+                          timeout=harness.PATIENCE, check=False)
+
+
 def logins(root):
     return {c["login"]: c["state"] for c in get(root, "credential", "list")["credentials"]}
 
@@ -115,8 +123,18 @@ def play(with_log):
         plan = get(root, "store", "restore", "--accept-rollback", "--dry-run")
         results.equal(plan["known"], with_log, f"{what}: it is said whether the past is known")
         refused(root)
-        done = root.ctl("--json", "store", "restore", "--accept-rollback", check=False)
-        results.equal(done.returncode, 0, f"{what}: a person can decide to go on", )
+        root.ctl("seal")
+        wrong = root.ctl("store", "restore", "--accept-rollback", "--passphrase-file",
+                         root.write("wrong", "not the passphrase\n", 0o600), check=False)
+        results.check(wrong.returncode == 1 and "passphrase" in wrong.stderr,
+                      f"{what}: a wrong passphrase accepts nothing", wrong.stderr)
+        read_end, write_end = os.pipe()
+        os.write(write_end, harness.PASSPHRASE.encode() + b"\n")
+        os.close(write_end)
+        done = accept_by(root, read_end)
+        os.close(read_end)
+        results.equal(done.returncode, 0, f"{what}: a person can decide to go on, with the "
+                      "passphrase from a descriptor though all is sealed")
         listed = get(root, "store", "reconcile")["reconcile"]
         results.equal([e["name"] for e in listed],
                       [e["name"] for e in json.loads(done.stdout)["reconcile"]] if

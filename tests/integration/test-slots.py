@@ -103,6 +103,20 @@ def key_file_slot(results, root):
     root.ctl("seal")
     expect(results, root.ctl("unseal", "--key-file", path, check=False), 0, "and opens what it should", "both tiers")
     root.ctl("store", "slot", "remove", made["id"])
+    absent = root.join("absent.key")
+    done = root.ctl("store", "slot", "add", "key-file", "--key-file", absent, check=False)
+    expect(results, done, REFUSED, "a key file that is not there makes no slot, and no file", absent)
+    command = done.stderr.partition("next: ")[2].strip()
+    results.check(not os.path.exists(absent) and command.endswith(f"'{absent}')"), "but names the command for one",
+                  done.stderr)
+    subprocess.run(["sh", "-c", command], check=True, timeout=harness.PATIENCE)
+    results.equal(os.stat(absent).st_mode & 0o777, 0o600, "which nobody else can read")
+    again = subprocess.run(["sh", "-c", command], capture_output=True, check=False, timeout=harness.PATIENCE)
+    results.check(again.returncode != 0, "and which is written over by nothing")
+    made = add(root, "key-file", "--key-file", absent)["slots"][0]
+    expect(results, root.ctl("store", "slot", "test", made["id"], "--key-file", absent, check=False), 0,
+           "what it makes is a key file")
+    root.ctl("store", "slot", "remove", made["id"])
     short = root.write("short.key", "k" * 8, 0o600)
     expect(results, root.ctl("store", "slot", "add", "key-file", "--key-file", short, check=False), REFUSED,
            "a key file that is too short makes no slot")

@@ -188,6 +188,133 @@ static void restored_keystore_opens_with_each_slot_of_before(void **state)
 	fixture_unlock_auth(ks);
 }
 
+/* ---- by which slots it opens ---- */
+
+struct added {
+	struct keystore_new_slot slot;
+	uint8_t id[KEYSTORE_SLOT_ID_LEN];
+	struct secret *text; /* recovery and quorum: what was handed out */
+};
+
+static const char helper_key[] = "fedcba9876543210fedcba9876543210";
+
+static void add_slot(struct keystore *ks, struct added *a)
+{
+	struct report report = { 0 };
+
+	if (keystore_slot_add(ks, &a->slot, a->id, &a->text, &report) < 0)
+		fixture_fail(&report);
+	assert_true(a->id[0] || a->id[1] || a->id[2]);
+}
+
+static int open_by_shares(struct keystore *ks, const struct added *a)
+{
+	const char *at = secret_string(a->text);
+	int r = -EAGAIN;
+
+	for (unsigned i = 0; i < a->slot.threshold; i++) {
+		struct keystore_shares have;
+		size_t len = strcspn(at, "\n");
+		struct secret *share = secret_new(at, len);
+
+		r = keystore_unlock_share(ks, share, &have, NULL);
+		secret_free(share);
+		at += len + 1;
+	}
+	return r;
+}
+
+static int open_by(struct keystore *ks, const struct added *a)
+{
+	switch (a->slot.type) {
+	case KEYSTORE_SLOT_PASSPHRASE:
+		return keystore_unlock_passphrase(ks, a->slot.key, NULL);
+	case KEYSTORE_SLOT_KEY_FILE:
+		return keystore_unlock_key_file(ks, a->slot.key, NULL);
+	case KEYSTORE_SLOT_RECOVERY:
+		return keystore_unlock_recovery(ks, a->text, NULL);
+	case KEYSTORE_SLOT_QUORUM:
+		return open_by_shares(ks, a);
+	case KEYSTORE_SLOT_CREDENTIAL:
+	case KEYSTORE_SLOT_EXEC:
+	case KEYSTORE_SLOT_TYPE_MAX_:
+	default:
+		return keystore_unlock_slot(ks, a->id, a->slot.key, NULL);
+	}
+}
+
+/* A opens what was restored at G, to the tiers that it opened before, or to none. */
+static void assert_opens(struct fixture *g, const struct added *a, enum keystore_tier tiers)
+{
+	cleanup_keystore struct keystore *ks = fixture_open(g);
+
+	assert_int_equal(open_by(ks, a) == 0, tiers != 0);
+	assert_int_equal(keystore_is_open(ks, KEYSTORE_AUTH), tiers != 0);
+	assert_int_equal(keystore_is_open(ks, KEYSTORE_ISSUER), tiers == KEYSTORE_BOTH);
+	if (tiers)
+		assert_body(ks, "billing", 2, "its second secret");
+}
+
+static void restored_keystore_opens_by_every_kind_of_slot_and_by_no_other(void **state)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+	cleanup_secret struct secret *recovery = make_old(*state, &b);
+	cleanup_secret struct secret *words = fixture_secret("another passphrase");
+	cleanup_secret struct secret *file = fixture_secret("abcdef0123456789abcdef0123456789");
+	cleanup_secret struct secret *help = fixture_secret(helper_key);
+	struct added slots[] = {
+		{ .slot = { .type = KEYSTORE_SLOT_PASSPHRASE, .key = words } },
+		{ .slot = { .type = KEYSTORE_SLOT_KEY_FILE, .key = file } },
+		{ .slot = { .type = KEYSTORE_SLOT_RECOVERY } },
+		{ .slot = { .type = KEYSTORE_SLOT_RECOVERY } },
+		{ .slot = { .type = KEYSTORE_SLOT_CREDENTIAL,
+			    .key = help,
+			    .blob = (const uint8_t *)"sealed",
+			    .blob_len = 6 } },
+		{ .slot = { .type = KEYSTORE_SLOT_EXEC,
+			    .tiers = KEYSTORE_BOTH,
+			    .key = help,
+			    .program = "/usr/bin/age" } },
+		{ .slot = { .type = KEYSTORE_SLOT_QUORUM, .shares = 3, .threshold = 2 } },
+	};
+	static const enum keystore_tier wanted[] = {
+		KEYSTORE_BOTH, KEYSTORE_AUTH, KEYSTORE_BOTH, KEYSTORE_BOTH,
+		KEYSTORE_AUTH, KEYSTORE_BOTH, KEYSTORE_BOTH,
+	};
+	struct added gone = { .slot = { .type = KEYSTORE_SLOT_RECOVERY } };
+	struct added late = gone;
+	struct fixture g = beside(*state, "new");
+	struct fixture h = beside(*state, "by-another");
+	struct keystore_restored done;
+
+	{
+		cleanup_keystore struct keystore *ks = fixture_open(*state);
+
+		fixture_unlock_both(ks);
+		for (size_t i = 0; i < ARRAY_SIZE(slots); i++)
+			add_slot(ks, &slots[i]);
+		add_slot(ks, &gone);
+		assert_int_equal(keystore_slot_remove(ks, gone.id, NULL), 0);
+		buf_clear(&b);
+		make(ks, &b);
+		add_slot(ks, &late);
+	}
+	assert_int_equal(restore(&g, recovery, &b, &done), 0);
+	assert_int_equal(done.slots, 3 + ARRAY_SIZE(slots));
+	for (size_t i = 0; i < ARRAY_SIZE(slots); i++)
+		assert_opens(&g, &slots[i], wanted[i]);
+	assert_opens(&g, &gone, 0);
+	assert_opens(&g, &late, 0);
+	/* each recovery key of then opens the backup too, and no other */
+	assert_int_equal(restore(&h, gone.text, &b, &done), -EKEYREJECTED);
+	assert_int_equal(restore(&h, late.text, &b, &done), -EKEYREJECTED);
+	assert_int_equal(restore(&h, slots[3].text, &b, &done), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(slots); i++)
+		secret_free(slots[i].text);
+	secret_free(gone.text);
+	secret_free(late.text);
+}
+
 static void restored_keystore_is_another_one(void **state)
 {
 	struct fixture *f = *state;
@@ -518,6 +645,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(restore_brings_back_every_record_and_tombstone),
 		TEST(restored_keystore_opens_with_each_slot_of_before),
+		TEST(restored_keystore_opens_by_every_kind_of_slot_and_by_no_other),
 		TEST(restored_keystore_is_another_one),
 		TEST(restored_keystore_keeps_the_keys_that_logins_depend_on),
 		TEST(restored_keystore_is_read_and_not_changed_until_it_is_accepted),
