@@ -61,7 +61,7 @@ void reconcile_was_renewed(struct manager *m, const struct engine_item *item);
 must_check int reconcile_tick(struct manager *m, const char *name, const char *actor,
 			      struct report *report);
 
-/* ---- for reconcile.c, reconcile_entry.c and reconcile_log.c ---- */
+/* ---- for reconcile.c and reconcile_*.c ---- */
 
 enum { RECONCILE_REVOKED_MAX = 64, RECONCILE_NAME_SIZE = 300 };
 
@@ -98,6 +98,23 @@ void reconcile_entry_encode(const struct reconcile_entry *e, struct buf *out);
 /* -EBADMSG, and RET is as it was. */
 must_check int reconcile_entry_decode(const uint8_t *data, size_t len,
 				      struct reconcile_entry *ret);
+
+enum { RECONCILE_WORD_SIZE = 64 };
+
+/* A line as far as it matters; our own writing, so nothing in it is escaped. */
+struct reconcile_told {
+	char event[RECONCILE_WORD_SIZE];
+	char object[ENGINE_ID_SIZE];
+	char outcome[RECONCILE_WORD_SIZE];
+	char request[AUDIT_REQUEST_SIZE];
+	uint32_t version;
+	uint64_t txid;
+};
+
+/* Any line; what is not in it is empty or 0. */
+void reconcile_told_parse(const char *line, size_t len, struct reconcile_told *ret);
+/* T was done, or may have been: puts it on the list of P. */
+void reconcile_take_event(struct reconcile_plan *p, const struct reconcile_told *t);
 
 /* reconcile_log.c: fills PLAN's list from what follows END in the log. TXID: the keystore's. */
 must_check int reconcile_read_log(struct manager *m, const struct keystore_audit *end,
