@@ -125,6 +125,8 @@ void cli_request(const struct cli *c, enum wire_verb verb, struct buf *ret)
 	}
 	if (cli_has(c, CLI_OPTION_DRY_RUN))
 		frame_put_text(ret, "dry_run", "1");
+	if (cli_has(c, CLI_OPTION_COMPROMISED))
+		frame_put_text(ret, "compromised", "1");
 }
 
 /* Appends this frame's piece of the JSON. One that says that more is to come must bring some:

@@ -147,6 +147,7 @@ struct config_dkim {
 	uint64_t overlap;
 	uint64_t soak;	   /* with is_soak_auto only the least, one hour */
 	bool is_soak_auto; /* as long as DNS asks for: engine_soak() */
+	bool standby;	   /* the next key is published before it is wanted */
 	enum config_dkim_key key;
 	uint64_t ttl; /* microseconds too, a whole number of seconds */
 };

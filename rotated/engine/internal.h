@@ -59,6 +59,9 @@ struct step {
 	bool is_tidying; /* what was seen is about a version that is leaving */
 };
 
+/* What the event says (events.c). Errors are engine_step()'s. */
+must_check int step_observe(struct step *s);
+
 /* The moves (moves.c). */
 void step_enter(struct step *s, struct engine_version *v, enum engine_state state);
 void step_act(struct step *s, enum engine_action_type type, const struct engine_version *v,

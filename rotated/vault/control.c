@@ -214,6 +214,12 @@ enum wire_status request_fail(struct request *req, int error)
 	return reply_fail(&req->reply, error);
 }
 
+enum engine_event request_rotation(const struct request *req)
+{
+	return frame_flag(req->frame, "compromised") ? ENGINE_EVENT_COMPROMISED
+						     : ENGINE_EVENT_ROTATE;
+}
+
 int request_secret(const struct request *req, const char *key, struct secret **ret)
 {
 	const struct frame_field *field = frame_find(req->frame, key);

@@ -53,6 +53,9 @@ enum wire_status request_refuse(struct request *req, enum wire_status status, co
 /* 0, or -ENOKEY and the like with the report set. */
 must_check int request_require(struct request *req, enum keystore_tier tier);
 
+/* What the engine is told, by the flag `compromised`: ROTATE or COMPROMISED. */
+enum engine_event request_rotation(const struct request *req);
+
 /* The field KEY as an owned secret; NULL without one. -ENOMEM. */
 must_check int request_secret(const struct request *req, const char *key, struct secret **ret);
 

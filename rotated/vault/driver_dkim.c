@@ -50,6 +50,7 @@ static void policy(const struct manager *m, const struct item *item, struct engi
 		.retry_max = m->config->engine.retry_max,
 		.hold_after = m->config->engine.hold_after,
 		.is_automatic = true,
+		.has_standby = k->standby && item_is_configured(m, item),
 		.has_hook = dkim_config_dns(m, item->engine.id)->hook[0] != '\0',
 		.may_create = store_is_open(m, KEYSTORE_ISSUER),
 		.may_work = worker_is_connected(m->worker),

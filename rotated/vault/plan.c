@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "rotated/vault/driver.h"
 #include "rotated/vault/items.h"
 #include "rotated/vault/store.h"
 #include "rotated/vault/view.h"
@@ -53,12 +54,15 @@ static const char *next_action(enum engine_kind kind, enum engine_state state)
 static void plan_versions(const struct manager *m, const struct item *item,
 			  const struct view *view, struct plan *plans, size_t *n)
 {
+	struct engine_policy policy = { 0 };
+
+	item->driver->policy(m, item, &policy);
 	for (uint32_t i = 0; i < item->engine.count; i++) {
 		const struct engine_version *v = &item->engine.versions[i];
 		struct plan p = { .item = item, .version = v };
 
 		p.action = next_action(item->engine.kind, v->state);
-		if (!p.action)
+		if (!p.action || engine_is_standby(&item->engine, &policy, v))
 			continue;
 		p.at = view_leaves(m, item, v);
 		if (v == view->subject && p.at == 0)

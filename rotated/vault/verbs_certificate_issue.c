@@ -102,7 +102,9 @@ static int stage(struct issue *i, const struct engine_version *v)
 				  strerror(-r));
 	i->change.made = &i->made.made;
 	i->change.version = v->version;
-	i->change.event = events[i->verb];
+	i->change.event = request_rotation(i->req) == ENGINE_EVENT_COMPROMISED
+				  ? "certificate.compromised"
+				  : events[i->verb];
 	i->change.actor = req->actor;
 	return change_commit(req->m, &i->change, &req->reply.report);
 }
@@ -126,7 +128,7 @@ static void answer(const struct issue *i, const struct engine_version *v)
 
 static enum wire_status begin(struct issue *i, struct item *item)
 {
-	struct engine_observation rotate = { .event = ENGINE_EVENT_ROTATE };
+	const struct engine_observation rotate = { .event = request_rotation(i->req) };
 	const struct engine_version *v;
 	struct request *req = i->req;
 	int r;

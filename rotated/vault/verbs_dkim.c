@@ -274,7 +274,7 @@ static enum wire_status go_on_without_key(struct request *req, struct change *c)
 
 enum wire_status verb_dkim_rotate(struct request *req)
 {
-	struct engine_observation seen = { .event = ENGINE_EVENT_ROTATE };
+	struct engine_observation seen = { .event = request_rotation(req) };
 	const struct engine_version *coming;
 	enum wire_status status;
 	struct item *item = request_find_domain(req, &status);
@@ -290,7 +290,7 @@ enum wire_status verb_dkim_rotate(struct request *req)
 	r = change_step(req->m, &c, &seen);
 	if (r < 0)
 		return refuse_rotation(req, item, r);
-	c.event = "dkim.rotate";
+	c.event = seen.event == ENGINE_EVENT_COMPROMISED ? "dkim.compromised" : "dkim.rotate";
 	c.actor = req->actor;
 	coming = engine_find_phase(&c.next, ENGINE_COMING);
 	if (!coming)

@@ -277,7 +277,7 @@ static int stage(struct request *req, struct change *c, struct password_made *ma
 
 static enum wire_status issue(struct request *req, bool is_first)
 {
-	struct engine_observation rotate = { .event = ENGINE_EVENT_ROTATE };
+	struct engine_observation rotate = { .event = request_rotation(req) };
 	struct password_made made = { 0 };
 	const struct engine_version *v;
 	enum wire_status status;
@@ -299,7 +299,9 @@ static enum wire_status issue(struct request *req, bool is_first)
 	v = engine_find_phase(&c.next, ENGINE_COMING);
 	if (req->is_dry_run)
 		return request_refuse(req, WIRE_STATUS_OK, NULL, "would issue %s", v->name);
-	c.event = is_first ? "credential.issue" : "credential.rotate";
+	c.event = is_first ? "credential.issue"
+		  : rotate.event == ENGINE_EVENT_COMPROMISED ? "credential.compromised"
+							     : "credential.rotate";
 	c.actor = req->actor;
 	r = stage(req, &c, &made);
 	if (r == 0) {

@@ -232,7 +232,7 @@ static enum wire_status refuse_rotation(struct request *req, const struct item *
 
 enum wire_status verb_upstream_rotate(struct request *req)
 {
-	struct engine_observation seen = { .event = ENGINE_EVENT_ROTATE };
+	struct engine_observation seen = { .event = request_rotation(req) };
 	const struct engine_version *coming;
 	enum wire_status status;
 	struct item *item = request_find_upstream(req, &status);
@@ -253,7 +253,10 @@ enum wire_status verb_upstream_rotate(struct request *req)
 		return request_refuse(req, WIRE_STATUS_OK, NULL, "%s would go on with %s",
 				      item->engine.id,
 				      coming ? coming->name : "what is leaving");
-	return commit(req, &c, "upstream.rotate", coming ? coming->version : 0);
+	return commit(req, &c,
+		      seen.event == ENGINE_EVENT_COMPROMISED ? "upstream.compromised"
+							     : "upstream.rotate",
+		      coming ? coming->version : 0);
 }
 
 /* ---- a secret that a person brings ---- */

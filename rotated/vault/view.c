@@ -62,11 +62,13 @@ static uint64_t age_by_now(const struct manager *m, const struct item *item,
 uint64_t view_next_rotation(const struct manager *m, const struct item *item)
 {
 	const struct engine_version *v = engine_find_phase(&item->engine, ENGINE_CURRENT);
+	const struct engine_version *coming;
 	struct engine_policy policy;
 
-	if (!v || engine_find_phase(&item->engine, ENGINE_COMING))
-		return 0;
+	coming = engine_find_phase(&item->engine, ENGINE_COMING);
 	item->driver->policy(m, item, &policy);
+	if (!v || (coming && !engine_is_standby(&item->engine, &policy, coming)))
+		return 0;
 	return view_after(m, engine_due_age(&item->engine, &policy), age_by_now(m, item, v));
 }
 
@@ -121,7 +123,10 @@ static void view_coming_key(const struct manager *m, const struct item *item, st
 	struct engine_policy policy;
 
 	item->driver->policy(m, item, &policy);
-	if (k->state == ENGINE_PLANNED && !policy.may_create) {
+	if (engine_is_standby(&item->engine, &policy, k)) {
+		v->subject = engine_find_phase(&item->engine, ENGINE_CURRENT);
+		view_say(v, VIEW_OK, "%s is published and ready as the standby", k->name);
+	} else if (k->state == ENGINE_PLANNED && !policy.may_create) {
 		view_say(v, VIEW_WAITING, "the ISSUER tier is sealed: no key can be made");
 		(void)snprintf(v->hint, sizeof(v->hint), "rotatectl unseal"); /* it fits */
 	} else if (k->state == ENGINE_VISIBLE) {

@@ -100,7 +100,7 @@ static void pass(struct world *w, uint64_t usec)
 
 static void store(struct world *w, const struct engine_item *item)
 {
-	cleanup_buf struct buf b = BUF_INIT;
+	cleanup_buf struct buf b = BUF_INIT, again = BUF_INIT;
 	struct engine_item back;
 
 	engine_encode(item, &b);
@@ -110,6 +110,9 @@ static void store(struct world *w, const struct engine_item *item)
 	w->disk_len = b.len;
 	if (engine_decode(b.data, b.len, &back) < 0)
 		fail_history("what was stored can not be read");
+	engine_encode(&back, &again);
+	if (again.len != b.len || memcmp(again.data, b.data, b.len) != 0)
+		fail_history("what was stored is read as something else");
 	w->item = *item;
 }
 

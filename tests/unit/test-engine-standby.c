@@ -212,6 +212,27 @@ static void compromised_password_is_dead_at_once(void **state)
 	assert_int_equal(b.last.action_count, 2);
 }
 
+/* Eight living keys, none of which can be withdrawn: the ninth is made when one has gone. */
+static void revoked_without_room_the_next_comes_when_there_is(void **state)
+{
+	struct bench b = active_bench(false);
+
+	(void)state;
+	b.policy.overlap = 3650 * DAY;
+	while (b.item.count < ENGINE_VERSIONS_MAX) {
+		assert_int_equal(event(&b, ENGINE_EVENT_ROTATE, 0), 0);
+		work(&b);
+		pass(&b, b.policy.soak);
+		work(&b);
+	}
+	assert_int_equal(event(&b, ENGINE_EVENT_REVOKE, 8), 0);
+	assert_int_equal(b.item.count, ENGINE_VERSIONS_MAX);
+	assert_true(b.item.is_due);
+	work(&b);
+	assert_int_equal(state_of(&b, 8), ENGINE_STATE_NONE);
+	assert_int_equal(state_of(&b, 9), ENGINE_VISIBLE);
+}
+
 static void urgency_survives_a_restart(void **state)
 {
 	cleanup_buf struct buf stored = BUF_INIT;
@@ -240,6 +261,7 @@ int main(void)
 		cmocka_unit_test(without_a_standby_the_next_key_does_not_soak),
 		cmocka_unit_test(all_that_retire_are_revoked_with_it),
 		cmocka_unit_test(compromised_password_is_dead_at_once),
+		cmocka_unit_test(revoked_without_room_the_next_comes_when_there_is),
 		cmocka_unit_test(urgency_survives_a_restart),
 	};
 
