@@ -86,8 +86,9 @@ def together(root, vault, *verbs):
 
 def overtaken(root, vault, verb):
     """A compact copy that has begun when VERB comes. Which of two is heard first is not ours to say: again."""
-    for _ in range(50):
-        answers, clients = together(root, vault, "Store.Compact", verb)
+    for attempt in range(50):
+        verbs = ["Store.Compact", verb] if attempt % 2 else [verb, "Store.Compact"]
+        answers, clients = together(root, vault, *verbs)
         if answers[0]["status"] == "ok" and answers[1]["status"] == "ok":
             return clients
         for client in clients:
