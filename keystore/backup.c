@@ -340,6 +340,9 @@ int keystore_backup_begin(struct keystore *ks, struct keystore_backup **ret,
 		return report_set(report, -ENOKEY, "the keystore is sealed");
 	if (ks->in_backup)
 		return report_set(report, -EBUSY, "a backup is under way already");
+	r = state_is_whole(ks, report); /* or records would be missing from it */
+	if (r < 0)
+		return r;
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return report_set(report, -ENOMEM, "out of memory");

@@ -15,8 +15,7 @@
 
 #include "keystore/internal.h"
 
-#define COPY	  STORE_NAME "/data.mdb.new"
-#define COPY_LOCK COPY "-lock" /* LMDB's name for it */
+#define COPY_LOCK STORE_COPY "-lock" /* LMDB's name for it */
 
 enum {
 	ROOM_AHEAD = 1024 * 1024,
@@ -57,7 +56,7 @@ static void set_tables(struct keystore *ks, const struct tables *t)
 
 void store_drop_copy(struct keystore *ks)
 {
-	(void)unlinkat(ks->dirfd, COPY, 0); /* in the way of nothing but disk space */
+	(void)unlinkat(ks->dirfd, STORE_COPY, 0); /* in the way of nothing but disk space */
 	(void)unlinkat(ks->dirfd, COPY_LOCK, 0);
 }
 
@@ -183,12 +182,12 @@ static int check_room(const struct keystore *ks, struct report *report)
 /* An empty store beside the one in use. It is synced once, at the end. */
 static int make_tables(struct keystore *ks, struct tables *ret)
 {
-	char path[PATH_MAX + sizeof(COPY)];
+	char path[PATH_MAX + sizeof(STORE_COPY)];
 	struct tables mine = tables_of(ks);
 	int r;
 
 	store_drop_reader(ks); /* of the tables that are put aside here */
-	(void)snprintf(path, sizeof(path), "%s/" COPY, ks->dir); /* it fits */
+	(void)snprintf(path, sizeof(path), "%s/" STORE_COPY, ks->dir); /* it fits */
 	ks->db = NULL;
 	r = keystore_db_open_at(ks, path, MDB_NOSUBDIR | MDB_NOSYNC, true);
 	*ret = tables_of(ks);
@@ -391,7 +390,7 @@ static int take_names(struct keystore *ks)
 
 	if (dir < 0)
 		return -errno;
-	if (renameat(ks->dirfd, COPY, ks->dirfd, STORE_NAME "/data.mdb") < 0)
+	if (renameat(ks->dirfd, STORE_COPY, ks->dirfd, STORE_NAME "/data.mdb") < 0)
 		return -errno;
 	(void)renameat(ks->dirfd, COPY_LOCK, ks->dirfd, STORE_NAME "/lock.mdb");
 	(void)fsync(dir); /* the old file holds the same: which one survives a power cut is all
@@ -402,12 +401,12 @@ static int take_names(struct keystore *ks)
 /* Opens the copy; on success KS works on it. */
 static int open_copy(struct keystore *ks)
 {
-	char path[PATH_MAX + sizeof(COPY)];
+	char path[PATH_MAX + sizeof(STORE_COPY)];
 	struct tables old = tables_of(ks);
 	int r;
 
 	store_drop_reader(ks);
-	(void)snprintf(path, sizeof(path), "%s/" COPY, ks->dir); /* it fits */
+	(void)snprintf(path, sizeof(path), "%s/" STORE_COPY, ks->dir); /* it fits */
 	ks->db = NULL;
 	r = keystore_db_open_at(ks, path, MDB_NOSUBDIR, false);
 	if (r == 0)
@@ -435,7 +434,7 @@ static int check_use(const struct keystore *ks, struct report *report)
 				  "when that is done");
 	if (!ks->auth)
 		return report_set(report, -ENOKEY, "the keystore is sealed");
-	return 0;
+	return state_is_whole(ks, report);
 }
 
 static int tell(const struct keystore *ks, int r, struct report *report)

@@ -18,6 +18,7 @@
 #define KEYRING_PREV_NAME "keyring.prev"
 #define ANCHOR_NAME	  "anchor"
 #define STORE_NAME	  "store"
+#define STORE_COPY	  STORE_NAME "/data.mdb.new"
 
 /* One state of the store, whatever is changed meanwhile; in snapshot.c. */
 struct store_view {
@@ -26,6 +27,7 @@ struct store_view {
 };
 struct record_pool;
 struct store_copy;
+struct datafile;
 
 struct keystore {
 	char dir[PATH_MAX];
@@ -39,6 +41,11 @@ struct keystore {
 	struct buf ring_bytes;
 	struct keyring_file file; /* borrows from ring_bytes */
 	bool from_prev;		  /* ring_bytes came from keyring.prev */
+
+	/* The check of the data file, until something reads the store; NULL: it was passed, or
+	 * db is a copy. While it is there, db may be NULL. */
+	struct datafile *unchecked;
+	struct report damage; /* that it found: db is what is left, and is only read */
 
 	MDB_env *db;
 	MDB_dbi cur;
@@ -74,6 +81,7 @@ struct keystore {
 };
 
 /* keystore.c */
+/* Without CREATE, nothing may read records before store_settle_pages(). */
 must_check int keystore_db_open(struct keystore *ks, bool create, struct report *report);
 /* Fills db, cur, hist and meta_db from the environment at PATH with LMDB's FLAGS; db may be set
  * also after a failure. */
@@ -104,7 +112,14 @@ void ring_settle(struct keystore *ks);
 /* Tries again to put the keyring that is open in the place of one that was refused. */
 void ring_put_back(struct keystore *ks);
 
+/* salvage.c */
+/* Waits for the end of the check of the pages. When it found damage, DB becomes what is left
+ * and DAMAGE says so. -ENOSPC when there is no room for that. */
+must_check int store_settle_pages(struct keystore *ks, struct report *report);
+
 /* state.c */
+/* 0, or -EBADMSG with what is damaged. */
+must_check int state_is_whole(const struct keystore *ks, struct report *report);
 must_check int state_load(struct keystore *ks, struct report *report);
 void state_forget(struct keystore *ks);
 /* META as TXN sees it. -EBADMSG. */

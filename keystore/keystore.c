@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/fs.h"
+#include "keystore/datafile.h"
 #include "keystore/files.h"
 #include "keystore/internal.h"
 #include "keystore/making.h"
@@ -106,6 +107,7 @@ void keystore_close(struct keystore *ks)
 	store_view_break_all(ks);
 	keystore_shares_forget(ks);
 	store_drop_reader(ks);
+	datafile_close(ks->unchecked);
 	if (ks->db)
 		mdb_env_close(ks->db);
 	store_pool_free(ks->pool);
@@ -166,17 +168,12 @@ int keystore_db_open_at(struct keystore *ks, const char *path, unsigned flags, b
 	if (rc == 0)
 		rc = mdb_reader_check(ks->db, &dead);
 	r = db_error(rc);
-	if (r == 0 && !(flags & MDB_RDONLY))
+	/* not what is still to be looked at as it is */
+	if (r == 0 && !(flags & MDB_RDONLY) && !ks->unchecked)
 		r = db_fill_up(ks->db);
 	if (r == 0)
 		r = open_tables(ks, create ? MDB_CREATE : 0);
 	return r == -ENOENT ? -EBADMSG : r; /* a table: the file was emptied */
-}
-
-int keystore_db_open(struct keystore *ks, bool create, struct report *report)
-{
-	return db_report(report, keystore_db_open_at(ks, ks->store_dir, 0, create),
-			 "cannot open", ks->store_dir);
 }
 
 static int check_files(struct keystore *ks, struct report *report)

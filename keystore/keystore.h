@@ -248,6 +248,7 @@ enum keystore_health {
 	KEYSTORE_ROLLED_BACK, /* the store or the keyring is older than it was: -ESTALE */
 	KEYSTORE_NO_ANCHOR,   /* the anchor is lost, altered or of a newer keyring: -ESTALE */
 	KEYSTORE_RESTORED,    /* from a backup, and not accepted yet (origin.h): -ESTALE */
+	KEYSTORE_DAMAGED, /* pages are: what is left of the records can be read: -EBADMSG */
 	KEYSTORE_HEALTH_MAX_
 };
 

@@ -109,6 +109,10 @@ static int judge(struct keystore *ks, enum keystore_health *ret)
 	struct anchor a;
 	int r;
 
+	if (ks->damage.what[0]) {
+		*ret = KEYSTORE_DAMAGED;
+		return 0;
+	}
 	if (ks->file.ring.generation < ks->meta->generation) {
 		*ret = KEYSTORE_ROLLED_BACK;
 		return 0;
@@ -124,8 +128,19 @@ static int judge(struct keystore *ks, enum keystore_health *ret)
 	return 0;
 }
 
+int state_is_whole(const struct keystore *ks, struct report *report)
+{
+	if (!ks->damage.what[0])
+		return 0;
+	if (report)
+		*report = ks->damage;
+	return -EBADMSG;
+}
+
 static int tell_meta(const struct keystore *ks, int r, struct report *report)
 {
+	if (r == -EBADMSG && state_is_whole(ks, report) < 0)
+		return r;
 	if (r == -EPROTONOSUPPORT) {
 		(void)report_set(report, r, "%s was written by a newer rotated", ks->store_dir);
 		report_hint(report, "upgrade rotated; nothing was changed");
@@ -143,8 +158,10 @@ static int tell_meta(const struct keystore *ks, int r, struct report *report)
 
 int state_load(struct keystore *ks, struct report *report)
 {
-	int r;
+	int r = store_settle_pages(ks, report);
 
+	if (r < 0)
+		return r;
 	ks->meta = keys_alloc(sizeof(*ks->meta), &ks->locked);
 	if (!ks->meta)
 		return report_set(report, -ENOMEM, "out of guarded memory");
@@ -251,6 +268,8 @@ static void describe(const struct keystore *ks, struct report *report)
 {
 	struct anchor a;
 
+	if (state_is_whole(ks, report) < 0)
+		return;
 	if (ks->health == KEYSTORE_RESTORED) {
 		(void)report_set(
 			report, -ESTALE,
@@ -343,6 +362,8 @@ int state_may_change(const struct keystore *ks, struct report *report)
 		return 0;
 	case KEYSTORE_SEALED:
 		return -ENOKEY;
+	case KEYSTORE_DAMAGED:
+		return -EBADMSG;
 	case KEYSTORE_ROLLED_BACK:
 	case KEYSTORE_NO_ANCHOR:
 	case KEYSTORE_RESTORED:

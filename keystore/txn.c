@@ -67,7 +67,9 @@ int keystore_begin_accept(struct keystore *ks, struct keystore_txn **ret, struct
 
 	if (!ks->auth)
 		return report_set(report, -ENOKEY, "the keystore is sealed");
-	r = begin(ks, &txn, report);
+	r = state_is_whole(ks, report);
+	if (r == 0)
+		r = begin(ks, &txn, report);
 	if (r < 0)
 		return r;
 	known = state_newest_txid(ks);

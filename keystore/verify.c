@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/fs.h"
 #include "keystore/check.h"
+#include "keystore/datafile.h"
 
 enum {
 	STEP_RECORDS = 2000,	  /* of one step; some milliseconds */
@@ -221,7 +222,7 @@ static void check_state(struct keystore_check *c)
 	enum keystore_problem_type type = KEYSTORE_PROBLEM_ANCHOR_WRITE;
 	int r = state_check(c->ks, &report);
 
-	if (r == 0)
+	if (r == 0 || c->ks->health == KEYSTORE_DAMAGED) /* which was told first of all */
 		return;
 	if (r == -EBADMSG)
 		type = KEYSTORE_PROBLEM_META;
@@ -398,6 +399,7 @@ static int begin(struct keystore_check *c, struct report *report)
 int keystore_check_begin(struct keystore *ks, struct keystore_check **ret,
 			 struct report *report)
 {
+	struct report damage = { 0 };
 	struct keystore_check *c;
 	int r;
 
@@ -409,6 +411,8 @@ int keystore_check_begin(struct keystore *ks, struct keystore_check **ret,
 	c->ks = ks;
 	c->phase = CHECK_CUR;
 	c->table = RECORD_CUR;
+	if (state_is_whole(ks, &damage) < 0)
+		(void)check_add(c, KEYSTORE_PROBLEM_PAGES, NULL, "%s", damage.what);
 	r = begin(c, report);
 	if (r < 0) {
 		keystore_check_free(c);

@@ -137,15 +137,17 @@ static gid_t door_group(const struct manager *m)
 	return pw->pw_gid;
 }
 
-/* An index that knows more than a keystore that was rolled back: it keeps who was revoked since
- * revoked, and logins made since working. */
+/* An index that knows more than a keystore that was rolled back, or of which pages are damaged:
+ * it keeps who was revoked since revoked, and logins working whose records are lost. */
 static bool is_ahead(struct manager *m)
 {
+	enum keystore_health health = keystore_health(m->keystore, NULL);
 	uint64_t txid;
 
-	if (keystore_health(m->keystore, NULL) == KEYSTORE_RESTORED ||
-	    index_writer_txid(m->index, &txid) < 0 || txid <= keystore_txid(m->keystore))
+	if (health == KEYSTORE_RESTORED || index_writer_txid(m->index, &txid) < 0)
 		return false;
+	if (txid <= keystore_txid(m->keystore))
+		return health == KEYSTORE_DAMAGED;
 	/* it is committed after the store, and its META is sealed: a proof */
 	keystore_seen(m->keystore, txid, "the verifier index");
 	return true;
@@ -168,7 +170,7 @@ static int open_index(struct manager *m, struct report *report)
 		return r;
 	if (is_ahead(m)) {
 		log_notice(
-			"the verifier index is newer than the keystore: it is left as it is");
+			"the verifier index knows more than the keystore: it is left as it is");
 		return 0;
 	}
 	/* also when it fits the store: the configuration may have changed while we were away */

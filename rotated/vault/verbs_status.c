@@ -41,6 +41,7 @@ static const char *keystore_word(const struct manager *m)
 	case KEYSTORE_SEALED:
 	case KEYSTORE_ROLLED_BACK:
 	case KEYSTORE_NO_ANCHOR:
+	case KEYSTORE_DAMAGED:
 	case KEYSTORE_HEALTH_MAX_:
 	default:
 		return "damaged";
