@@ -27,6 +27,7 @@ struct datafile {
 	size_t len;
 	size_t page_size;  /* the machine's */
 	uint8_t *is_there; /* for each CHUNK: it is in memory */
+	const char *const *tables;
 	atomic_bool is_stopped;
 	pthread_t thread;
 	bool has_thread; /* it is not joined: what is below is its own */
@@ -73,13 +74,11 @@ static int fetch(void *context, size_t at, size_t len)
 
 static struct pages_file file_of(struct datafile *d)
 {
-	static const char *const tables[] = { "cur", "hist", "meta", "sums", NULL };
-
 	return (struct pages_file){
 		.bytes = SPAN_OF(d->map, d->len),
 		.fetch = fetch,
 		.context = d,
-		.tables = tables,
+		.tables = d->tables,
 	};
 }
 
@@ -166,31 +165,55 @@ static int begin(struct datafile *d, int fd, struct report *report)
 	return 0;
 }
 
-int datafile_open(int dirfd, const char *dir, const char *name, struct datafile **ret,
+int datafile_open(const struct datafile_place *place, struct datafile **ret,
 		  struct report *report)
 {
 	cleanup_datafile struct datafile *d = calloc(1, sizeof(*d));
-	cleanup_close int fd =
-		openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	cleanup_close int fd = openat(place->dirfd, place->name,
+				      O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	int r = fd < 0 ? -errno : 0;
 
 	*ret = NULL;
 	if (!d)
 		return report_set(report, -ENOMEM, "out of memory");
 	if (r == 0)
-		r = fs_join(dir, name, d->path, sizeof(d->path));
+		r = fs_join(place->dir, place->name, d->path, sizeof(d->path));
+	d->tables = place->tables;
 	if (r == 0)
 		r = begin(d, fd, report);
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0 && r != -EBADMSG) {
-		(void)report_set(report, r, "cannot read %s/%s: %s", dir, name,
+		(void)report_set(report, r, "cannot read %s/%s: %s", place->dir, place->name,
 				 strerrordesc_np(-r));
-		db_hint(report, r, dir);
+		db_hint(report, r, place->dir);
 	}
 	if (r == 0)
 		*ret = steal_ptr(d);
 	return r;
+}
+
+int datafile_check_open(MDB_env *db, uint64_t txid, const char *const *tables,
+			struct pages_problem *ret)
+{
+	cleanup_datafile struct datafile *d = calloc(1, sizeof(*d));
+	struct pages_file file;
+	mdb_filehandle_t fd;
+	MDB_stat stat;
+	int r;
+
+	if (!d)
+		return -ENOMEM;
+	(void)mdb_env_get_fd(db, &fd); /* fail only for a NULL */
+	(void)mdb_env_stat(db, &stat);
+	d->tables = tables;
+	r = map_file(d, fd);
+	if (r < 0)
+		return r;
+	file = file_of(d);
+	file.txid = txid;
+	file.page_size = stat.ms_psize;
+	return pages_check(&file, ret);
 }
 
 bool datafile_may_open(const struct datafile *d)

@@ -7,6 +7,7 @@
 #ifndef KEYSTORE_DATAFILE_H
 #define KEYSTORE_DATAFILE_H
 
+#include "keystore/db.h"
 #include "keystore/keystore.h"
 #include "keystore/pages.h"
 
@@ -17,13 +18,28 @@
 
 struct datafile;
 
+struct datafile_place {
+	int dirfd;
+	const char *dir; /* for texts */
+	const char *name;
+	const char *const *tables; /* those that it may have, NULL at the end */
+};
+
 /*
- * Looks at the beginning of NAME below DIRFD (DIR, for texts) and begins with the rest. 0, also
- * when the file is not there or empty, since LMDB has not written to it then; -EBADMSG when
- * nothing of it can be used; -EIO when the disk does not give it; -EINVAL when it is no file.
+ * Looks at the beginning of the file and begins with the rest. 0, also when the file is not
+ * there or empty, since LMDB has not written to it then; -EBADMSG when nothing of it can be
+ * used; -EIO when the disk does not give it; -EINVAL when it is no file.
  */
-must_check int datafile_open(int dirfd, const char *dir, const char *name,
-			     struct datafile **ret, struct report *report);
+must_check int datafile_open(const struct datafile_place *place, struct datafile **ret,
+			     struct report *report);
+
+/*
+ * Looks at the file that LMDB has open as DB, as the transaction TXID sees it, which must be
+ * one that a reader holds; others may write meanwhile. -EAGAIN when the writer was so fast that
+ * its beginning is gone.
+ */
+must_check int datafile_check_open(MDB_env *db, uint64_t txid, const char *const *tables,
+				   struct pages_problem *ret);
 
 /* Whether LMDB may open the file and its tables before datafile_wait() has said that it may
  * read in them. */

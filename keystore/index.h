@@ -92,6 +92,10 @@ struct index_options {
  */
 must_check int index_writer_open(const char *dir, const struct index_options *options,
 				 struct index_writer **ret, struct report *report);
+/* What was wrong with the pages of the files that were found, which gave way to new ones; NULL
+ * when nothing was. */
+const struct report *index_writer_damage(const struct index_writer *w);
+
 void index_writer_close(
 	struct index_writer *w); /* drops what is not committed; NULL is allowed */
 

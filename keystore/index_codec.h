@@ -7,6 +7,9 @@
 #include "keystore/keys.h"
 #include "keystore/verifier.h"
 
+/* Names, NULL at the end. */
+extern const char *const index_tables[];
+
 enum {
 	INDEX_HEAD_LEN = 8,
 	INDEX_BLOCK = 64,

@@ -29,6 +29,7 @@ struct index_writer {
 	bool given_up;	 /* by LMDB, and not opened again yet */
 	bool damaged;	 /* LMDB met bytes that it did not write */
 	bool behind;	 /* changes were dropped: only a rebuild makes it the store's image */
+	struct report damage; /* of the files that were found */
 	struct index_meta meta;
 };
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "keystore/datafile.h"
 #include "keystore/files.h"
 #include "keystore/index_internal.h"
 #include "keystore/index_modes.h"
@@ -73,6 +74,13 @@ int index_env_open(struct index_writer *w)
 	if (r < 0)
 		index_env_close(w);
 	return r;
+}
+
+const char *const index_tables[] = { "meta", "a", "b", NULL };
+
+const struct report *index_writer_damage(const struct index_writer *w)
+{
+	return w->damage.what[0] ? &w->damage : NULL;
 }
 
 int index_path(const struct index_writer *w, const char *name, char path[static PATH_MAX])
@@ -168,6 +176,17 @@ int index_load_meta(struct index_writer *w)
 	return r == -ENOENT || r == -EBADMSG ? 0 : r;
 }
 
+/* Nobody else writes to it, and the doors that read it write to its lock file alone. */
+static int check_pages(const struct index_writer *w, struct report *report)
+{
+	cleanup_close int dirfd = open(w->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct datafile_place place = { dirfd, w->dir, "data.mdb", index_tables };
+	cleanup_datafile struct datafile *d = NULL;
+	int r = dirfd < 0 ? -errno : datafile_open(&place, &d, report);
+
+	return r == 0 && d ? datafile_wait(d, report) : r;
+}
+
 int index_writer_open(const char *dir, const struct index_options *options,
 		      struct index_writer **ret, struct report *report)
 {
@@ -191,7 +210,9 @@ int index_writer_open(const char *dir, const struct index_options *options,
 	r = fs_make_dirs(w->dir, INDEX_DIR_MODE);
 	if (r < 0)
 		return db_report(report, r, "cannot make", w->dir);
-	r = index_env_open(w);
+	r = check_pages(w, &w->damage);
+	if (r == 0)
+		r = index_env_open(w);
 	if (r == -EBADMSG || r == -EINVAL)
 		r = index_env_make_anew(w);
 	if (r == 0)

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/fs.h"
+#include "keystore/datafile.h"
 #include "keystore/db.h"
 #include "keystore/index.h"
 #include "keystore/index_codec.h"
@@ -29,6 +30,7 @@ struct index_reader {
 	struct index_meta held; /* which has this META */
 	struct mapped data;	/* as they were when it was opened */
 	struct mapped lock_file;
+	struct stat damaged; /* the file whose pages are, as it was then; all zero: none */
 };
 
 int index_reader_new(const char *dir, const struct verifier_keys *keys,
@@ -116,22 +118,63 @@ static int check_locked(struct index_reader *r)
 	return info.me_numreaders > 0 ? 0 : -EROFS;
 }
 
-static int open_db(struct index_reader *r)
-{
-	int n;
+/* The vault can pass by twice before the meta page is read, which takes no time; and nothing is
+ * damaged that is not so twice. */
+enum { TRIES_MAX = 100, BAD_MAX = 2 };
 
-	n = open_env(r);
-	if (n == 0)
-		n = open_tables(r);
+/* What our transaction sees, while the vault may write what comes after it. */
+static int check_pages(struct index_reader *r)
+{
+	struct pages_problem problem;
+	int n = -EAGAIN;
+
+	for (int i = 0, bad = 0; i < TRIES_MAX && bad < BAD_MAX; i++) {
+		if (i > 0)
+			mdb_txn_reset(r->txn);
+		n = i > 0 ? db_error(mdb_txn_renew(r->txn)) : 0;
+		if (n == 0)
+			n = datafile_check_open(r->db, mdb_txn_id(r->txn), index_tables,
+						&problem);
+		if (n != -EAGAIN && n != -EBADMSG)
+			return n;
+		bad += n == -EBADMSG;
+	}
+	return n;
+}
+
+static int try_open(struct index_reader *r)
+{
+	int n = open_env(r);
+
 	if (n == 0)
 		n = db_error(mdb_txn_begin(r->db, NULL, MDB_RDONLY, &r->txn));
 	if (n == 0)
 		n = check_locked(r);
+	if (n == 0)
+		n = check_pages(r);
+	if (n < 0)
+		return n;
+	mdb_txn_reset(r->txn);
+	return open_tables(r);
+}
+
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+static int open_db(struct index_reader *r, const struct stat *st)
+{
+	int n = is_same_file(st, &r->damaged) ? -EBADMSG : try_open(r);
+
 	if (n < 0) {
 		close_db(r);
+		if (n == -EBADMSG) /* not to be read through again at each login */
+			r->damaged = *st;
 		return n;
 	}
-	mdb_txn_reset(r->txn);
 	return 0;
 }
 
@@ -170,7 +213,7 @@ static int ensure_db(struct index_reader *r)
 	close_db(r);
 	if (has_lock < 0 && has_lock != -EAGAIN)
 		return has_lock;
-	n = open_db(r);
+	n = open_db(r, &data);
 	/* as they were before, so that one that is replaced meanwhile is noticed */
 	r->data = (struct mapped){ data.st_dev, data.st_ino };
 	r->lock_file = (struct mapped){ lock.st_dev, lock.st_ino };

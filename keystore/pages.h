@@ -31,6 +31,11 @@ struct pages_file {
 	int (*fetch)(void *context, size_t at, size_t len);
 	void *context;
 	const char *const *tables; /* names of those that may be there, NULL at the end */
+	/* The transaction whose state of the file is to be looked at, and the size of pages: a
+	 * writer may be at work as long as it leaves that state alone. 0: the newest, of a file
+	 * that nobody writes to. */
+	uint64_t txid;
+	size_t page_size;
 };
 
 /* KEY and VALUE lie in the file. Below 0 stops and is the result. */

@@ -99,6 +99,18 @@ static int take_meta(const struct pages_file *file, size_t page_size, uint64_t n
 	return r < 0 ? r : check_meta(ret, page_size ? page_size : ret->free.pad, problem);
 }
 
+/* The other page may be written at any time, and this one by the transaction after the next:
+ * -EAGAIN then. */
+static int find_meta_of(const struct pages_file *file, struct meta_page *ret,
+			struct pages_problem *problem)
+{
+	int r = take_meta(file, file->page_size, file->txid % META_PAGES, ret, problem);
+
+	if (r == 0 && ret->txid != file->txid)
+		return -EAGAIN;
+	return r;
+}
+
 int pages_find_meta(const struct pages_file *file, struct meta_page *ret,
 		    struct pages_problem *problem)
 {
@@ -106,6 +118,8 @@ int pages_find_meta(const struct pages_file *file, struct meta_page *ret,
 	int r;
 
 	problem->place = "the meta pages";
+	if (file->txid)
+		return find_meta_of(file, ret, problem);
 	r = take_meta(file, 0, 0, &m[0], problem);
 	if (r == 0)
 		r = take_meta(file, m[0].free.pad, 1, &m[1], problem);

@@ -178,8 +178,10 @@ static int check_whole(struct keystore *ks, struct report *report)
 
 int keystore_db_open(struct keystore *ks, bool create, struct report *report)
 {
-	int r = datafile_open(ks->dirfd, ks->dir, STORE_NAME "/data.mdb", &ks->unchecked,
-			      report);
+	static const char *const tables[] = { "cur", "hist", "meta", "sums", NULL };
+	const struct datafile_place place = { ks->dirfd, ks->dir, STORE_NAME "/data.mdb",
+					      tables };
+	int r = datafile_open(&place, &ks->unchecked, report);
 
 	if (r == 0)
 		r = create ? check_whole(ks, report) : check_begun(ks, report);

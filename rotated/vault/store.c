@@ -168,6 +168,8 @@ static int open_index(struct manager *m, struct report *report)
 	r = index_writer_open(dir, &options, &m->index, report);
 	if (r < 0)
 		return r;
+	if (index_writer_damage(m->index))
+		log_report(LOG_LEVEL_WARNING, index_writer_damage(m->index));
 	if (is_ahead(m)) {
 		log_notice(
 			"the verifier index knows more than the keystore: it is left as it is");

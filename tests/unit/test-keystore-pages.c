@@ -512,13 +512,14 @@ static void a_check_can_be_given_up_at_any_time(void **state)
 	struct store *s = *state;
 	int dirfd = open(s->f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+	const struct datafile_place place = { dirfd, s->f->dir, "store/data.mdb", tables };
+
 	assert_true(dirfd >= 0);
 	for (unsigned i = 0; i < 200; i++) {
 		cleanup_datafile struct datafile *d = NULL;
 		struct report report = { 0 };
 
-		assert_int_equal(datafile_open(dirfd, s->f->dir, "store/data.mdb", &d, &report),
-				 0);
+		assert_int_equal(datafile_open(&place, &d, &report), 0);
 		assert_true(datafile_may_open(d));
 		if (i % 2)
 			assert_int_equal(datafile_wait(d, &report), 0);
