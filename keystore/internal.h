@@ -69,6 +69,8 @@ struct keystore {
 	const char *seen_by;
 	bool locked;		 /* all of the memory above is locked into RAM */
 	bool walking;		 /* inside keystore_foreach(), which owns scratch */
+	uint64_t walked;	 /* records that the last walk came by */
+	uint64_t passed_over;	 /* of them, did not open */
 	struct store_copy *copy; /* compact.c: NULL unless one is being made */
 	/* txn.c: of the one transaction, all zero between two, since mapping and locking cost a
 	 * tenth of a commit; NULL: none was made yet */

@@ -339,11 +339,16 @@ static int visit_one(struct keystore *ks, const struct walk *w, const MDB_val *k
 	struct keystore_record rec;
 	int r;
 
-	if (key->mv_size != SEAL_HASH_LEN)
-		return -EBADMSG;
-	r = open_value(ks, &place, db_span(value), ks->scratch, &rec);
-	if (r == -ENOKEY)
+	r = key->mv_size == SEAL_HASH_LEN
+		    ? open_value(ks, &place, db_span(value), ks->scratch, &rec)
+		    : -EBADMSG;
+	ks->walked++;
+	if (r == -EBADMSG)
+		ks->passed_over++;
+	if (r == -EBADMSG || r == -ENOKEY) {
+		store_wipe_scratch(ks, value->mv_size);
 		return 0;
+	}
 	if (r == 0 && wanted(&rec, w->space, w->kind))
 		r = w->visit(w->context, &rec);
 	store_wipe_scratch(ks, value->mv_size);
@@ -382,7 +387,19 @@ int keystore_foreach(struct keystore *ks, const char *space, const char *kind,
 	if (ks->walking)
 		return -EBUSY;
 	ks->walking = true;
+	ks->walked = 0;
+	ks->passed_over = 0;
 	r = walk_all(ks, &w);
 	ks->walking = false;
 	return r;
+}
+
+uint64_t keystore_passed_over(const struct keystore *ks)
+{
+	uint64_t count = keystore_count(ks);
+	uint64_t missing = count > ks->walked ? count - ks->walked : 0;
+	uint64_t added = ks->walked > count ? ks->walked - count : 0;
+
+	/* what was added does not open, and is counted already */
+	return ks->passed_over + missing + (added > ks->passed_over ? added : 0);
 }

@@ -48,10 +48,15 @@ typedef int keystore_visit_fn(void *context, const struct keystore_record *rec);
 /*
  * Visits every live record of an open tier, in no useful order; SPACE and KIND narrow it when
  * not NULL. Reads the whole store (300,000 records a second). The visitor must not begin a
- * transaction.
+ * transaction. What does not open was altered, moved or added by somebody: it is passed over
+ * and counted, so that it takes nothing else with it.
  */
 must_check int keystore_foreach(struct keystore *ks, const char *space, const char *kind,
 				keystore_visit_fn *visit, void *context);
+
+/* How many records the last walk passed over, or should have found and did not: as many as META
+ * counts. keystore_check_begin() names them. */
+uint64_t keystore_passed_over(const struct keystore *ks);
 
 /*
  * A transaction sees nothing of itself through keystore_get() until it is committed. One at a

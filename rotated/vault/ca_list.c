@@ -138,6 +138,16 @@ static int sign(const struct manager *m, const struct ca *ca, struct draft *d)
 	return r;
 }
 
+/* A revoked certificate that is not on the list would be good again. */
+static int refuse_with_losses(struct report *report)
+{
+	(void)report_set(report, -EBADMSG,
+			 "no revocation list can be made: records are missing or do not open, "
+			 "and a revoked certificate may be among them; the list of before stays");
+	report_hint(report, "rotatectl store verify");
+	return -EBADMSG;
+}
+
 int ca_list_make(struct manager *m, const struct ca *ca, const char *actor,
 		 struct report *report)
 {
@@ -153,6 +163,8 @@ int ca_list_make(struct manager *m, const struct ca *ca, const char *actor,
 	if (!d.drops)
 		return -ENOMEM;
 	r = record_foreach(m, PKI_KEY, visit, &d);
+	if (r == 0 && keystore_passed_over(m->keystore) > 0)
+		return refuse_with_losses(report);
 	if (r == 0)
 		r = sign(m, ca, &d);
 	if (r < 0)

@@ -199,10 +199,21 @@ static void raise_store_alarm(struct manager *m, const struct report *report)
 	schedule_probe(m);
 }
 
+static int refuse_lost(const struct item *item, struct report *report)
+{
+	(void)report_set(report, -EBADMSG,
+			 "the record of %s does not open: what was issued for it is not known",
+			 item->engine.id);
+	report_hint(report, "rotatectl store verify; then put back a backup");
+	return -EBADMSG;
+}
+
 int change_commit(struct manager *m, struct change *c, struct report *report)
 {
 	int r = store_require_change(m, KEYSTORE_AUTH, report);
 
+	if (r == 0 && c->item->is_lost)
+		r = refuse_lost(c->item, report);
 	if (r == 0)
 		r = group_join(m, c, report);
 	if (r == 0 && !group_is_gathering(m))

@@ -199,8 +199,14 @@ static int update_index(struct manager *m, const struct engine_item *prev,
 
 	(void)prev;
 	for (uint32_t i = 0; r == 0 && i < next->count; i++)
-		if (next->versions[i].state != ENGINE_PLANNED)
+		if (next->versions[i].state != ENGINE_PLANNED) {
 			r = put_version(m, next, next->versions[i].version);
+			if (r != -ENOENT && r != -EBADMSG)
+				continue;
+			item_tell_lost(m, &next->versions[i], "rotatectl certificate renew",
+				       next->id);
+			r = 0;
+		}
 	return r;
 }
 

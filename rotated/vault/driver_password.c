@@ -46,8 +46,8 @@ static int load_verifier(const struct manager *m, const struct engine_item *item
 }
 
 /* All versions of ITEM that log in as LOGIN, newest first. */
-static int fill_entry(const struct manager *m, const struct engine_item *item,
-		      const char *login, struct verifier_entry *ret)
+static int fill_entry(struct manager *m, const struct engine_item *item, const char *login,
+		      struct verifier_entry *ret)
 {
 	struct verifier_entry e = { .not_after = USEC_NEVER };
 
@@ -60,9 +60,12 @@ static int fill_entry(const struct manager *m, const struct engine_item *item,
 		if (v->state == ENGINE_PLANNED || strcmp(v->name, login) != 0)
 			continue;
 		r = load_verifier(m, item, v->version, &e.versions[e.count]);
-		if (r < 0)
+		if (r == -ENOENT || r == -EBADMSG)
+			item_tell_lost(m, v, "rotatectl credential rotate", item->id);
+		else if (r < 0)
 			return r;
-		e.count++;
+		else
+			e.count++;
 	}
 	*ret = e;
 	return 0;

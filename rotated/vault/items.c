@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rotated/vault/items.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -159,16 +160,69 @@ int items_add_configured(struct manager *m)
 	return r;
 }
 
+/* Nothing is begun anew over a record that does not open: its numbers would be given twice. */
+static int look_for_lost(struct manager *m)
+{
+	for (size_t i = 0; i < m->item_count; i++) {
+		struct item *item = m->items[i];
+		cleanup_record struct keystore_record *rec = NULL;
+		char name[RECORD_NAME_SIZE];
+		const struct keystore_id id = { RECORD_SPACE, RECORD_ITEM, name };
+		int r = item->is_stored ? 0 : record_name_item(&item->engine, name);
+
+		if (r < 0)
+			return r;
+		item->is_lost =
+			!item->is_stored && keystore_get(m->keystore, &id, &rec) == -EBADMSG;
+	}
+	return 0;
+}
+
+void item_tell_lost(struct manager *m, const struct engine_version *v, const char *command,
+		    const char *id)
+{
+	struct report report;
+
+	(void)report_set(&report, 0,
+			 "the record of %s is missing or does not open: it is not accepted",
+			 v->name);
+	report_hint(&report, "rotatectl store verify; then: %s %s", command, id);
+	log_report(LOG_LEVEL_ERROR, &report);
+	alarm_raise(m, ALARM_RECORDS, &report);
+}
+
+static void tell_passed_over(struct manager *m)
+{
+	uint64_t n = keystore_passed_over(m->keystore);
+	struct report report;
+
+	m->has_lost_records = n > 0;
+	if (n == 0)
+		return;
+	(void)report_set(&report, 0,
+			 "%" PRIu64 " records of the keystore are missing or do not open: what "
+			 "they held can not be used",
+			 n);
+	report_hint(&report, "rotatectl store verify");
+	log_report(LOG_LEVEL_ERROR, &report);
+	alarm_raise(m, ALARM_RECORDS, &report);
+}
+
 int items_load(struct manager *m, struct report *report)
 {
 	int r = record_foreach(m, RECORD_ITEM, load_one, m);
 
 	if (r == 0 && m->item_count > 0)
 		qsort(m->items, m->item_count, sizeof(struct item *), compare_items);
+	alarm_clear(m, ALARM_RECORDS);
+	if (r == 0)
+		tell_passed_over(m);
 	if (r == 0)
 		r = add_switches(m);
 	if (r == 0)
 		r = items_add_configured(m);
+	if (r == 0)
+		r = look_for_lost(m);
 	if (r < 0) {
 		items_free(m);
 		report_set(report, r, "the state of the rotations can not be read: %s",
@@ -207,9 +261,10 @@ bool item_is_disabled(const struct manager *m, const struct engine_item *item)
 		return false;
 	if (item->kind != ENGINE_PASSWORD) { /* a service is switched as a whole */
 		password = item_find(m, ENGINE_PASSWORD, item->id);
-		if (password && password->engine.is_disabled)
+		if (password && (password->engine.is_disabled || password->is_lost))
 			return true;
 	}
 	service = services_find(m, item->id);
-	return service && !service->enabled;
+	/* what is lost may have said that it is gone */
+	return service ? !service->enabled : m->has_lost_records;
 }

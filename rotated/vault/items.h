@@ -7,6 +7,11 @@
 
 /* Loads every stored item and makes an empty one for each that is only configured. */
 must_check int items_load(struct manager *m, struct report *report);
+
+/* Raises the alarm that the record of the version V can not be used; COMMAND ID replaces it.
+ * What else the item has goes on. */
+void item_tell_lost(struct manager *m, const struct engine_version *v, const char *command,
+		    const char *id);
 void items_free(struct manager *m);
 
 /* Empty ones for what a new configuration names. -ENOMEM. */

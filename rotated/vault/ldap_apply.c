@@ -84,7 +84,7 @@ static int load_cursor(struct ldap *l)
 	int r = record_get(l->m, KIND_CURSOR, "cursor", &rec);
 
 	if (r < 0)
-		return r == -ENOENT ? 0 : r;
+		return r == -ENOENT || r == -EBADMSG ? 0 : r; /* all is read again */
 	p = rec->body;
 	if (rec->body_len < CURSOR_HEAD || rec->body_len - CURSOR_HEAD > LDAP_COOKIE_MAX ||
 	    p[0] != CURSOR_FORMAT)
@@ -143,6 +143,9 @@ int ldap_load(struct ldap *l, struct report *report)
 		r = record_foreach(l->m, KIND_ENTRY, load_entry, l);
 	if (r == 0)
 		r = record_foreach(l->m, KIND_GONE, load_gone, l);
+	/* what is missing would not come by itself with what is new */
+	if (keystore_passed_over(l->m->keystore) > 0)
+		l->cursor = l->stored = (struct ldap_cursor){ 0 };
 	if (r == 0)
 		r = ldap_table_settle(&l->table);
 	if (r < 0) {

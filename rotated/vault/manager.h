@@ -43,6 +43,7 @@ struct item {
 	const struct driver *driver;
 	struct moment stored; /* up to when the stored form has credited its waits */
 	bool is_stored;	      /* false: nothing about it is in the keystore yet */
+	bool is_lost;	      /* there is a record of it, which does not open */
 	bool is_unsure;	  /* what a job's end meant could not be stored: it counts as lost */
 	bool is_moving;	  /* schedule.c's: it may have to move */
 	uint64_t wake_at; /* CLOCK_BOOTTIME; USEC_NEVER */
@@ -57,6 +58,7 @@ enum vault_alarm {
 	ALARM_DOOR,    /* it does not say which keys it has */
 	ALARM_INDEX,   /* the verifier index lags behind the store */
 	ALARM_RECONCILE, /* what was done since can not be listed */
+	ALARM_RECORDS, /* some do not open, and what they held can not be used */
 	ALARM_SENDERS, /* a sender has too many owners */
 	ALARM_RESEAL,  /* encrypting the keystore anew does not get on */
 	ALARM_STORE,   /* the last change could not be written */
@@ -84,6 +86,7 @@ struct manager {
 	struct index_writer *index; /* this, the audit log and the items: while AUTH is open */
 	struct audit *audit;
 	bool is_sealed_by_order; /* since the last unseal: the door must not keep its keys */
+	bool has_lost_records;	 /* when the items were loaded, some did not open */
 	struct facts *facts;	 /* what the index says of senders */
 	struct item **items;	 /* by kind, then id, ascending */
 	size_t item_count;

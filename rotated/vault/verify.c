@@ -293,6 +293,8 @@ static void answer(struct verify *v)
 	cleanup_reply struct reply reply = { 0 };
 	bool is_ok = problem_count(v) == 0;
 
+	if (is_ok)
+		alarm_clear(v->m, ALARM_RECORDS);
 	if (!v->peer)
 		return;
 	write_verdict(v, &reply.json);

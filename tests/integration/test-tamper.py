@@ -14,7 +14,7 @@ import stat
 import sys
 
 from harness import NOTHING, Results, poll
-from keystorereader import make_tables
+from keystorereader import Lmdb, make_tables
 from whole import Site
 
 results = Results()
@@ -428,7 +428,7 @@ def a_day(bench, change):
     bench.reset()
     vault = site.start_vault()
     bench.unseal()
-    bench.works = site.rotate("billing")
+    site.rotate("billing")
     gone, off = site.issue("gone"), site.issue("off")
     vault.stop()
     yesterday = bench.look()
@@ -523,8 +523,114 @@ def yesterdays_files(bench):
     yesterdays_file(bench, lambda: site.ctl("store", "rekey"), "new roots")
 
 
+# ---- records ----
+
+
+def record_edits(bench, other):
+    """What somebody may do to records with an LMDB tool: {what: (edit, words of the problems that name it)}."""
+    store = bench.site.join("var", STATE, "store")
+    with Lmdb(other) as db:
+        foreign = sorted(db.all("cur").items())[0]
+    with Lmdb(store) as db:
+        older = db.all("cur")
+    vault = bench.site.start_vault()
+    bench.unseal()
+    bench.site.ctl("service", "disable", "gone")
+    vault.stop()
+    bench.good = bench.look()
+    with Lmdb(store) as db:
+        now = db.all("cur")
+    a, b = sorted(now)[:2]
+    changed = next(k for k in older if k in now and older[k] != now[k])
+    elsewhere = bytes([a[0] ^ 0x80]) + a[1:]
+
+    def swap(db):
+        db.put("cur", a, now[b])
+        db.put("cur", b, now[a])
+
+    def to_the_other_table(db):
+        db.delete("cur", a)
+        db.put("hist", a + bytes(7) + b"\1", now[a])
+
+    return {
+        "copied from another store": (lambda db: db.put("cur", *foreign), {"record-foreign"}, foreign[0]),
+        "put in place of ours, from another store": (
+            lambda db: db.put("cur", a, foreign[1]), {"record-altered", "record-epoch"}, a),
+        "swapped between two names": (swap, {"record-moved"}, b),
+        "copied to a second name": (lambda db: db.put("cur", elsewhere, now[a]), {"record-copied"}, elsewhere),
+        "put back as it was before": (lambda db: db.put("cur", changed, older[changed]), {"record-older"}, changed),
+        "moved to the other table": (to_the_other_table, {"record-moved", "record-deleted"}, a),
+        "taken out": (lambda db: db.delete("cur", a), {"record-deleted"}, a),
+    }
+
+
+def edited(bench, edit, words, key):
+    """Named by store verify, with the record and what to do; what it has nothing to do with goes on."""
+    site = bench.site
+    bench.reset()
+    with Lmdb(site.join("var", STATE, "store"), may_write=True) as db:
+        edit(db)
+    vault = site.start_vault()
+    found = []
+    done = site.ctl("--json", "store", "verify", check=False)
+    answer = json.loads(done.stdout)
+    named = [p for p in answer.get("problems", []) if p["problem"] in words and key.hex()[:16] in p["what"] and p["hint"]]
+    if done.returncode != 1 or not named:
+        found.append(f"store verify: {done.returncode} {done.stdout}{done.stderr}")
+    if site.status()["keystore"]["auth"] != "open":
+        found.append(f"AUTH is not open: {bench.alarms()}")
+    if site.login(*bench.dead) == "ok":
+        found.append("a revoked login is accepted")
+    failure = bench.unseal()
+    if site.login(*bench.works) != "ok":  # then it was its record
+        done = site.ctl("credential", "rotate", "billing", check=False)
+        alarm = [a for a in bench.alarms("record")[1] if "store verify" in (a["hint"] or "")]
+        if not alarm:
+            found.append(f"billing can not log in, and no alarm says why: {bench.alarms()} {done.stdout}{done.stderr}")
+    done = site.ctl("credential", "issue", "off", check=False)
+    if failure or done.returncode != 0:
+        found.append(f"{failure} issue: {done.returncode} {done.stderr}")
+    if vault.stop() != 0:
+        found.append("the vault did not end cleanly")
+    return found
+
+
+def fails_towards_no(bench, edit):
+    """A service that nothing names any more may have been gone: the record that said so may be the lost one."""
+    site = bench.site
+    bench.reset()
+    vault = site.start_vault()
+    bench.unseal()
+    login = site.issue("off")
+    vault.stop()
+    with Lmdb(site.join("var", STATE, "store"), may_write=True) as db:
+        edit(db)
+    file = site.join("etc/rotated/services.d/off.conf")
+    for has_file, wanted in ((False, "no"), (True, "ok")):
+        os.rename(*((file + "~", file) if has_file else (file, file + "~")))
+        vault = site.start_vault()
+        results.equal(site.login(*login), wanted,
+                      f"with a record that does not open, a service with{'' if has_file else 'out'} a file is {wanted}")
+        vault.stop()
+
+
+def records(bench):
+    """Each is told on the daemon; test-keystore-tamper has the finer points."""
+    bench.reset()
+    with Site(services=("billing",)) as other:
+        vault = other.start_vault()
+        other.ctl("init", "--unattended", "--passphrase-file", other.passphrase)
+        other.issue("billing")
+        vault.stop()
+        edits = record_edits(bench, other.join("var", STATE, "store"))
+    for what, (edit, words, key) in edits.items():
+        found = edited(bench, edit, words, key)
+        results.check(not found, f"a record {what} is named by store verify", "\n".join(found))
+    fails_towards_no(bench, edits["copied from another store"][0])
+
+
 def main():
-    parts = (instead_of_a_file, put_right_by_itself, another_lock_file, yesterdays_files)
+    parts = (instead_of_a_file, put_right_by_itself, another_lock_file, yesterdays_files, records)
     with Site(services=SERVICES) as site, Bench(site) as bench:
         for part in parts:
             if not sys.argv[1:] or part.__name__ in sys.argv[1:]:
