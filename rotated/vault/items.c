@@ -167,13 +167,12 @@ static int look_for_lost(struct manager *m)
 		struct item *item = m->items[i];
 		cleanup_record struct keystore_record *rec = NULL;
 		char name[RECORD_NAME_SIZE];
-		const struct keystore_id id = { RECORD_SPACE, RECORD_ITEM, name };
 		int r = item->is_stored ? 0 : record_name_item(&item->engine, name);
 
 		if (r < 0)
 			return r;
 		item->is_lost =
-			!item->is_stored && keystore_get(m->keystore, &id, &rec) == -EBADMSG;
+			!item->is_stored && record_get(m, RECORD_ITEM, name, &rec) == -EBADMSG;
 	}
 	return 0;
 }
