@@ -8,6 +8,7 @@
 
 enum { DUE_SPREAD = 20 }; /* due up to a twentieth of the schedule early */
 
+#define SET_BACK_MAX   (UINT64_C(24) * 3600 * USEC_PER_SEC)
 #define SOAK_MARGIN    (15 * 60 * USEC_PER_SEC)
 #define REMEMBERED_MAX (UINT64_C(7) * 24 * 3600 * USEC_PER_SEC)
 
@@ -103,6 +104,54 @@ uint64_t engine_due_age(const struct engine_item *item, const struct engine_poli
 		return USEC_NEVER;
 	return policy->schedule -
 	       engine_hash(item, item->last_version) % (policy->schedule / DUE_SPREAD + 1);
+}
+
+/* What is known without a wall clock that can be right: V is older than it. */
+static struct due_answer due_by_age_alone(const struct due_policy *due,
+					  const struct engine_version *v, uint64_t now)
+{
+	uint64_t left = difference(v->age, due->age);
+
+	if (due->calendar || due->age == USEC_NEVER)
+		return (struct due_answer){ .slot = USEC_NEVER, .start = USEC_NEVER };
+	return (struct due_answer){ .slot = now + left,
+				    .start = now + left,
+				    .is_by_age = true };
+}
+
+/*
+ * Times of a calendar are of the wall clock, but of slots that went by only those within the
+ * credited age of V count: a clock that jumps ahead makes due what a slot then happens to be
+ * in, and not everything. One that is set back a little must not make the slot of V's own
+ * rotation count twice; set back by more, what it said before was wrong, and so is when V
+ * became active.
+ */
+void engine_due(const struct engine_item *item, const struct engine_policy *policy,
+		const struct engine_version *v, struct due_answer *ret)
+{
+	const uint64_t now = item->seen.wall;
+	struct due_policy due = policy->due;
+	struct due_question q = { &due, item->id, difference(v->age, now), policy->up_since,
+				  now };
+
+	due.age = engine_due_age(item, policy);
+	if (now < v->age) {
+		*ret = due_by_age_alone(&due, v, now);
+		return;
+	}
+	if (due.calendar && v->active > q.last_done && v->active - q.last_done <= SET_BACK_MAX)
+		q.last_done = v->active;
+	due_ask(&q, ret);
+}
+
+/* As an age of V. */
+uint64_t engine_due_wait(const struct engine_item *item, const struct engine_policy *policy,
+			 const struct engine_version *v)
+{
+	struct due_answer a;
+
+	engine_due(item, policy, v, &a);
+	return a.start == USEC_NEVER ? USEC_NEVER : v->age + (a.start - item->seen.wall);
 }
 
 uint64_t engine_soak(const struct engine_version *v, const struct engine_policy *policy)

@@ -30,6 +30,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "rotated/schedule/due.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -133,6 +134,10 @@ struct engine_item {
 
 struct engine_policy {
 	uint64_t schedule; /* age of the active version at which it is due; USEC_NEVER */
+	/* Its calendar, which then takes the place of `schedule`, and what puts a due version
+	 * off. What it points to is borrowed; all zero for nothing of it. `age` is not read. */
+	struct due_policy due;
+	uint64_t up_since; /* wall clock; see due.h */
 	uint64_t overlap;
 	uint64_t soak; /* the whole of it, or with is_soak_observed the least */
 	uint64_t retry_min, retry_max;
@@ -150,13 +155,13 @@ struct engine_policy {
 enum engine_event {
 	ENGINE_EVENT_TICK,   /* only time has passed */
 	ENGINE_EVENT_ROTATE, /* an operator wants a new version, or wants a held one to go on */
-	ENGINE_EVENT_CONFIRM, /* `version` of what is handed over is in its owner's hands */
-	ENGINE_EVENT_REVOKE,  /* `version` must be good for nothing from now on */
-	ENGINE_EVENT_COMPROMISED, /* all that anybody may have is good for nothing from now on, and
-				     what comes next comes without waiting */
-	ENGINE_EVENT_CREATED, /* the secret of `version` is made; seal it with `next` */
-	ENGINE_EVENT_ENDED,   /* job `serial` ended with `outcome` */
-	ENGINE_EVENT_LOST,    /* whatever is under way: nobody will tell how it ended */
+	ENGINE_EVENT_CONFIRM,	  /* `version` of what is handed over is in its owner's hands */
+	ENGINE_EVENT_REVOKE,	  /* `version` must be good for nothing from now on */
+	ENGINE_EVENT_COMPROMISED, /* all that anybody may have is good for nothing from now on,
+				     and what comes next comes without waiting */
+	ENGINE_EVENT_CREATED,	  /* the secret of `version` is made; seal it with `next` */
+	ENGINE_EVENT_ENDED,	  /* job `serial` ended with `outcome` */
+	ENGINE_EVENT_LOST,	  /* whatever is under way: nobody will tell how it ended */
 	ENGINE_EVENT_DISABLE,
 	ENGINE_EVENT_ENABLE,
 	ENGINE_EVENT_RECOVERED, /* whom its jobs talk to has just served another item */
@@ -185,7 +190,8 @@ struct engine_result {
 	struct engine_item next;
 	struct engine_action actions[ENGINE_ACTIONS_MAX];
 	uint32_t action_count;
-	uint64_t wake;	 /* nothing moves by itself before; USEC_NEVER. Who keeps items on a
+	uint64_t
+		wake;	 /* nothing moves by itself before; USEC_NEVER. Who keeps items on a
 			    disk steps waiting ones more often, so that credited time gets there */
 	bool is_changed; /* more than credited time; must be stored before anything else */
 };
@@ -196,10 +202,9 @@ void engine_item_init(struct engine_item *item, enum engine_kind kind, const cha
 
 /*
  * One step. ITEM is not changed; RET is written as a whole, or not at all on failure:
- *	-EALREADY	it is so already: a successor is on its way, the version is active, it does
- *			not wait for what has recovered
- *	-ENOENT		no such living version
- *	-ENOSPC		ENGINE_VERSIONS_MAX versions are alive: one has to go first
+ *	-EALREADY	it is so already: a successor is on its way, the version is active, it
+ *does not wait for what has recovered -ENOENT		no such living version -ENOSPC
+ *ENGINE_VERSIONS_MAX versions are alive: one has to go first
  *	-ESTALE		the job that ended is not the one under way
  *	-EINVAL		the event does not fit the state of the version
  */
@@ -207,8 +212,8 @@ must_check int engine_step(const struct engine_item *item, const struct engine_p
 			   const struct moment *now, const struct engine_observation *seen,
 			   struct engine_result *ret);
 
-/* The time that passed for sure between two moments; 0 if it seems to run backwards. Of the time
- * that the machine was off nothing counts. */
+/* The time that passed for sure between two moments; 0 if it seems to run backwards. Of the
+ * time that the machine was off nothing counts. */
 uint64_t engine_elapsed(const struct moment *from, const struct moment *to);
 
 /* The same with the time that it was off, if the clock was synchronised at both moments: for
@@ -234,9 +239,15 @@ bool engine_is_standby(const struct engine_item *item, const struct engine_polic
  * alone, so that a thousand services do not rotate on the same day. */
 uint64_t engine_due_age(const struct engine_item *item, const struct engine_policy *policy);
 
+/* When V, the active one, becomes due, as of the last step: by the schedule or the calendar,
+ * put off by what `due` of POLICY says. */
+void engine_due(const struct engine_item *item, const struct engine_policy *policy,
+		const struct engine_version *v, struct due_answer *ret);
+
 /* How long V, once visible, has to stay so before it is used. With is_soak_observed until 15
  * minutes after the last resolver must have forgotten that the name did not exist, or held
- * something else; not at all for an urgent one; what servers say is believed up to 7 days, for which resolvers cap it too. */
+ * something else; not at all for an urgent one; what servers say is believed up to 7 days, for
+ * which resolvers cap it too. */
 uint64_t engine_soak(const struct engine_version *v, const struct engine_policy *policy);
 
 /* NULL, or which invariant does not hold: of one item; of a step from PREV by SEEN to NEXT. */
@@ -260,8 +271,8 @@ const char *engine_state_word(enum engine_state state);
 const char *engine_state_meaning(enum engine_state state);
 enum engine_phase engine_state_phase(enum engine_state state);
 bool engine_state_fits(enum engine_state state, enum engine_kind kind);
-/* The row of transitions.def for such a move, or -ENOENT; NONE and DESTROYED stand for a version
- * that is not there yet, and no more. */
+/* The row of transitions.def for such a move, or -ENOENT; NONE and DESTROYED stand for a
+ * version that is not there yet, and no more. */
 enum {
 #define TRANSITION(from, to, ways, event, cause) +1
 	ENGINE_TRANSITIONS = 0

@@ -26,6 +26,8 @@ must_check int engine_action_from_code(uint8_t code, enum engine_action_type *re
 
 /* The same number for the same item and salt, on every machine. */
 uint64_t engine_hash(const struct engine_item *item, uint64_t salt);
+uint64_t engine_due_wait(const struct engine_item *item, const struct engine_policy *policy,
+			 const struct engine_version *v);
 
 /* Credits the time from item->seen to NOW to every wait of ITEM. */
 void engine_credit(struct engine_item *item, const struct moment *now);

@@ -36,7 +36,7 @@ static uint64_t version_wait(const struct engine_item *item, const struct engine
 	case ENGINE_ACTIVE:
 		if (item->is_due || item->is_disabled || !has_place(item, policy))
 			return USEC_NEVER;
-		return engine_due_age(item, policy);
+		return engine_due_wait(item, policy, v);
 	default:
 		return USEC_NEVER;
 	}

@@ -12,14 +12,22 @@ struct calendar *calendar_new(void)
 {
 	struct calendar *c = calloc(1, sizeof(*c));
 
-	if (c)
-		c->weekdays = CALENDAR_WEEKDAYS_ALL;
+	if (!c)
+		return NULL;
+	c->weekdays = CALENDAR_WEEKDAYS_ALL;
+	c->owners = 1;
+	return c;
+}
+
+struct calendar *calendar_ref(struct calendar *c)
+{
+	c->owners++;
 	return c;
 }
 
 void calendar_free(struct calendar *c)
 {
-	if (!c)
+	if (!c || --c->owners > 0)
 		return;
 	for (size_t i = 0; i < CALENDAR_FIELD_MAX_; i++)
 		free(c->fields[i].parts);
@@ -215,4 +223,18 @@ uint64_t calendar_next(const struct calendar *c, const struct zone *local, uint6
 			wall = next_wall(c, from);
 	}
 	return wall == INT64_MAX ? USEC_NEVER : (uint64_t)(wall - s.offset * CIVIL_SECOND);
+}
+
+uint64_t calendar_least_gap(const struct calendar *c)
+{
+	uint64_t least = USEC_NEVER, last = calendar_next(c, NULL, 0);
+
+	for (int i = 1; i < 100 && last != USEC_NEVER; i++) {
+		uint64_t next = calendar_next(c, NULL, last);
+
+		if (next != USEC_NEVER && next - last < least)
+			least = next - last;
+		last = next;
+	}
+	return least;
 }

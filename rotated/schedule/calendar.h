@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Calendar expressions as systemd.time(7) has them, "Mon..Fri *-*-* 04:26 Europe/Berlin": what
- * they mean, how they are written in full, and when they elapse. The grammar, fractions of a second
- * rounded to microseconds among it, and the normalized form are those of systemd 252; with
- * it tests/integration/test-calendar.py compares.
+ * they mean, how they are written in full, and when they elapse. The grammar, fractions of a
+ *second rounded to microseconds among it, and the normalized form are those of systemd 252;
+ *with it tests/integration/test-calendar.py compares.
  *
  * An expression elapses when the wall shows a time that matches, and has not shown it, or a
  * later one, before. So what falls into the hour that is left out in spring does not happen,
  * and what falls into the hour that comes twice in autumn happens in the first.
  *
  * Where systemd 252 says something else, on purpose:
- *	- asked within the second hour, it repeats the first; and of two hours after midnight of the
- *	  first of a month, it may take the second. Then an answer would depend on when it
- *	  is asked, and could come earlier when asked later.
+ *	- asked within the second hour, it repeats the first; and of two hours after midnight of
+ *the first of a month, it may take the second. Then an answer would depend on when it is asked,
+ *and could come earlier when asked later.
  *	- it leaves times out where a step leads beyond the end of a month or a day, "4/9:47" at
  *	  midnight, and gives up at some changes of the clock, and after some steps beyond
  *	  December; asked right before the time, it knows it.
@@ -37,11 +37,15 @@ enum { CALENDAR_LENGTH_MAX = 2000, CALENDAR_TEXT_MAX = 64 * 1024 };
 struct calendar;
 
 /*
- * -EINVAL with a report that names the column and what is expected there; -ENOMEM. Reads the
+ * -EINVAL with a report that has the column and says what is expected there; -ENOMEM. Reads the
  * file of the zone that TEXT names, if it names one.
  */
 must_check int calendar_parse(const char *text, struct calendar **ret, struct report *report);
 
+/* One more owner, for who needs it longer than the one who parsed it. Returns C. */
+struct calendar *calendar_ref(struct calendar *c);
+
+/* Ends with the last owner. NULL is allowed. */
 void calendar_free(struct calendar *c);
 DEFINE_CLEANUP(struct calendar, calendar_free)
 
@@ -55,5 +59,8 @@ void calendar_format(const struct calendar *c, struct buf *out);
  * to 2199 once, at worst.
  */
 uint64_t calendar_next(const struct calendar *c, const struct zone *local, uint64_t after);
+
+/* The least time between two of its first hundred elapses; USEC_NEVER if there are not two. */
+uint64_t calendar_least_gap(const struct calendar *c);
 
 #endif

@@ -31,6 +31,7 @@ struct calendar_chain {
 enum { CALENDAR_WEEKDAYS_ALL = 0x7f };
 
 struct calendar {
+	unsigned owners;
 	uint8_t weekdays;  /* bit 0 is Monday */
 	bool is_from_end;  /* days count back from the end of the month: 1 is the last */
 	bool has_zone;	   /* else the local one */

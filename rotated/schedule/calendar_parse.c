@@ -44,17 +44,16 @@ static bool is_letter(char c)
 
 void calendar_place(const struct calendar_parser *p, unsigned column)
 {
-	report_at(p->report, NULL, 0, column);
+	report_at(p->report, "", 0, column);
 	report_hint(p->report, "It looks like %s.", p->example);
 }
 
 int calendar_expected(const struct calendar_parser *p, const char *expected)
 {
 	unsigned column = (unsigned)(p->p - p->text) + 1;
-	int r = *p->p ? report_set(p->report, -EINVAL, "column %u: expected %s, not \"%.20s\"",
-				   column, expected, p->p)
-		      : report_set(p->report, -EINVAL, "column %u: expected %s, not the end",
-				   column, expected);
+	int r = *p->p ? report_set(p->report, -EINVAL, "expected %s, not \"%.20s\"", expected,
+				   p->p)
+		      : report_set(p->report, -EINVAL, "expected %s, not the end", expected);
 
 	calendar_place(p, column);
 	return r;
@@ -289,15 +288,13 @@ int calendar_parse_zone(struct calendar_parser *p, struct calendar *c, size_t *r
 	}
 	column = (unsigned)(blank + 1 - p->text) + 1;
 	if (r == -ENOENT || r == -EINVAL)
-		r = report_set(
-			p->report, -EINVAL,
-			"column %u: expected a date, a time or a time zone of " ZONE_DIRECTORY
-			", not \"%.40s\"",
-			column, blank + 1);
+		r = report_set(p->report, -EINVAL,
+			       "expected a date, a time or a time zone of " ZONE_DIRECTORY
+			       ", not \"%.40s\"",
+			       blank + 1);
 	else
 		r = report_set(p->report, -EINVAL,
-			       "column %u: the file of the time zone %.40s can not be used: %s",
-			       column, blank + 1,
+			       "the file of the time zone %.40s can not be used: %s", blank + 1,
 			       r == -EBADMSG ? "it is damaged, or counts leap seconds"
 					     : strerrordesc_np(-r));
 	calendar_place(p, column);

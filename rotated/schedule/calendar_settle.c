@@ -35,7 +35,7 @@ static struct field limits(const struct calendar *c, enum calendar_field field)
 
 static int refuse(const struct calendar_parser *p, unsigned column, const char *what)
 {
-	int r = report_set(p->report, -EINVAL, "column %u: %s", column, what);
+	int r = report_set(p->report, -EINVAL, "%s", what);
 
 	calendar_place(p, column);
 	return r;
@@ -44,8 +44,8 @@ static int refuse(const struct calendar_parser *p, unsigned column, const char *
 static int refuse_value(const struct calendar_parser *p, const struct calendar_part *part,
 			const struct field *f)
 {
-	int r = report_set(p->report, -EINVAL, "column %u: expected a %s of %d to %d",
-			   part->column, f->name, f->min, f->max);
+	int r = report_set(p->report, -EINVAL, "expected a %s of %d to %d", f->name, f->min,
+			   f->max);
 
 	calendar_place(p, part->column);
 	return r;

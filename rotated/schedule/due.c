@@ -217,24 +217,23 @@ static uint64_t due_of_calendar(const struct due_question *q, uint64_t *slot)
 
 static uint64_t due_of_age(const struct due_question *q, uint64_t *slot)
 {
-	const uint64_t age = q->policy->age;
-	uint64_t most = q->policy->jitter < age / 2 ? q->policy->jitter : age / 2;
-
-	*slot = add_capped(q->last_done, age);
+	*slot = add_capped(q->last_done, q->policy->age);
 	if (*slot >= END_OF_SCHEDULES)
 		*slot = USEC_NEVER;
-	return *slot == USEC_NEVER ? USEC_NEVER : *slot - spread_within(q->item, most);
+	return *slot;
 }
 
 void due_ask(const struct due_question *q, struct due_answer *ret)
 {
 	struct due_answer a = { .is_by_age = !q->policy->calendar };
 	uint64_t due = a.is_by_age ? due_of_age(q, &a.slot) : due_of_calendar(q, &a.slot);
-	uint64_t at = later(due, later(q->now, q->up_since));
+	/* ages did not all run out at once, so that there is no crowd after a start */
+	uint64_t up = a.is_by_age ? 0 : q->up_since;
+	uint64_t at = later(due, later(q->now, up));
 
-	a.start = start_of(q, due, q->up_since, q->now);
+	a.start = start_of(q, due, up, q->now);
 	if (due != USEC_NEVER) {
-		a.is_missed = start_of(q, due, 0, 0) < q->up_since;
+		a.is_missed = start_of(q, due, 0, 0) < up;
 		a.wait = obstacle_at(q->policy, at);
 		a.open = due_next_opening(q->policy, at);
 		if (a.wait == DUE_WAIT_NOTHING && a.start > at)

@@ -20,14 +20,14 @@ enum due_catch_up {
 };
 
 struct due_policy {
-	const struct calendar *calendar; /* borrowed; NULL: by age */
-	uint64_t age;			 /* USEC_NEVER: only when somebody asks for it */
-	/* How far items are spread: a slot of the calendar is put off by up to this, an age is
-	 * cut short, by at most half of it. */
+	struct calendar *calendar; /* borrowed; NULL: by age */
+	uint64_t age;		   /* USEC_NEVER: only when somebody asks for it */
+	/* How far items are spread that would begin at the same time: by a slot of the
+	 * calendar, or by what they wait for. Ages are spread by themselves. */
 	uint64_t jitter;
-	const struct period *const *windows; /* none: always */
+	struct period *const *windows; /* none: always */
 	size_t window_count;
-	const struct period *const *blackouts;
+	struct period *const *blackouts;
 	size_t blackout_count;
 	uint64_t frozen_until;	  /* 0: it is not; USEC_NEVER: until that changes */
 	const struct zone *local; /* borrowed; NULL for UTC */
@@ -38,8 +38,9 @@ struct due_question {
 	const struct due_policy *policy;
 	const char *item;   /* its name, that the spread depends on */
 	uint64_t last_done; /* slots after it count, and the age counts from it */
-	uint64_t
-		up_since; /* from when on it could have been begun without a break; 0: always */
+	/* From when on it could have been begun without a break; 0: always. For calendars: an
+	 * age that ran out before is due at once. */
+	uint64_t up_since;
 	uint64_t now;
 };
 
@@ -59,7 +60,7 @@ struct due_answer {
 	enum due_wait wait;
 	uint64_t open; /* with FREEZE, BLACKOUT and WINDOW: when that is over */
 	bool is_by_age;
-	bool is_missed; /* it was to be begun before up_since */
+	bool is_missed; /* a slot that was to be begun before up_since */
 };
 
 void due_ask(const struct due_question *q, struct due_answer *ret);

@@ -62,8 +62,11 @@ MUTANTS = [
 
 
 def main():
-    here = sorted(os.path.relpath(path, mutants.TOP) for path in glob.glob(os.path.join(mutants.TOP, ENGINE, "*.c")))
-    suite = mutants.Suite(common=[*here, "base/buf.c", "base/text.c", "base/clock.c", "base/spread.c"],
+    here = sorted(os.path.relpath(path, mutants.TOP)
+                  for folder in (ENGINE, "rotated/schedule/")
+                  for path in glob.glob(os.path.join(mutants.TOP, folder, "*.c")))
+    base = ["buf", "clock", "fs", "report", "spread", "text"]
+    suite = mutants.Suite(common=[*here, *("base/%s.c" % name for name in base)],
                           tests={name: [name + ".c"] for name in ("tests/unit/test-engine-standby", "tests/unit/test-engine-histories")},
                           libraries=mutants.flags("cmocka", "libsodium"))
     return mutants.run(suite, MUTANTS)
