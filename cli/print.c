@@ -130,6 +130,17 @@ const char *print_span(const json_t *object, const char *key, char out[static PR
 	return out;
 }
 
+void print_schedule(FILE *out, const json_t *object)
+{
+	const char *calendar = json_string_value(json_object_get(object, "calendar"));
+	char span[PRINT_CELL_SIZE];
+
+	if (calendar)
+		(void)fprintf(out, "rotated at     %s", calendar);
+	else
+		(void)fprintf(out, "rotated every  %s", print_span(object, "schedule", span));
+}
+
 /* TEXT in lines of ROOM characters, broken at blanks; the later ones are indented by INDENT. */
 static void fold(FILE *out, const char *text, size_t indent, size_t room)
 {

@@ -56,6 +56,9 @@ struct print_field {
 void print_fields(FILE *out, const struct json_t *object, const struct print_field *fields,
 		  size_t n);
 
+/* "rotated every  90d", or "rotated at     Mon *-*-* 04:26:00". */
+void print_schedule(FILE *out, const struct json_t *object);
+
 /* The member KEY, a number of seconds, as "90d"; "-" for null. */
 const char *print_span(const struct json_t *object, const char *key,
 		       char out[static PRINT_CELL_SIZE]);

@@ -44,7 +44,7 @@ static void show_service(FILE *out, const json_t *json)
 	char span[PRINT_CELL_SIZE];
 
 	print_fields(out, json, fields, ARRAY_SIZE(fields));
-	(void)fprintf(out, "rotated every  %s", print_span(json, "schedule", span));
+	print_schedule(out, json);
 	(void)fprintf(out, ", overlap %s\n\n", print_span(json, "overlap", span));
 	print_table(out, json_object_get(json, "versions"), &table);
 	print_if(out, json, "hint", "  next: ", "\n");

@@ -59,7 +59,7 @@ static void show_upstream(FILE *out, const json_t *json)
 	char span[PRINT_CELL_SIZE];
 
 	print_fields(out, json, fields, ARRAY_SIZE(fields));
-	(void)fprintf(out, "rotated every  %s", print_span(json, "schedule", span));
+	print_schedule(out, json);
 	(void)fprintf(out, ", overlap %s", print_span(json, "overlap", span));
 	(void)fprintf(out, ", soak %s\n", print_span(json, "soak", span));
 	print_if(out, json, "hint", "  next: ", "\n");

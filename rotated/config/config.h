@@ -20,6 +20,7 @@
 #include "base/cleanup.h"
 #include "base/report.h"
 #include "base/text.h"
+#include "rotated/schedule/due.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -109,8 +110,23 @@ struct config_door {
 	struct config_words identity;
 };
 
+/* When something is due by itself. */
+struct config_schedule {
+	uint64_t every; /* an age, USEC_NEVER: only when asked; or the least time between two slots */
+	struct calendar *calendar; /* owned; NULL for an age */
+};
+
+struct config_periods {
+	struct period **items; /* owned */
+	size_t n;
+};
+
 struct config_engine {
 	bool allow_short_waits;
+	struct config_periods window;	/* none: at any time */
+	struct config_periods blackout; /* when nothing begins by itself */
+	uint64_t jitter;
+	enum due_catch_up catch_up;
 	uint64_t retry_min;
 	uint64_t retry_max;
 	uint64_t hold_after; /* failing for this long, an item becomes HELD */
@@ -125,7 +141,7 @@ enum config_login {
 enum config_dkim_key { CONFIG_DKIM_KEY_RSA2048, CONFIG_DKIM_KEY_MAX_ };
 
 struct config_password {
-	uint64_t schedule; /* USEC_NEVER: only when asked */
+	struct config_schedule schedule;
 	uint64_t overlap;
 	enum config_login login;
 };
@@ -143,7 +159,7 @@ struct config_certificate {
 };
 
 struct config_dkim {
-	uint64_t schedule; /* USEC_NEVER: only when asked */
+	struct config_schedule schedule;
 	uint64_t overlap;
 	uint64_t soak;	   /* with is_soak_auto only the least, one hour */
 	bool is_soak_auto; /* as long as DNS asks for: engine_soak() */
@@ -207,7 +223,7 @@ struct config_upstream {
 	char *user;			  /* %v is the version; "": the hook says */
 	char *hook;			  /* absolute; "" for none, then a person does it */
 	struct config_words setting;	  /* NAME=VALUE, for the hook */
-	uint64_t schedule;		  /* USEC_NEVER: only when asked */
+	struct config_schedule schedule;  /* USEC_NEVER: only when asked */
 	uint64_t overlap;
 	uint64_t soak;
 	uint64_t timeout;

@@ -97,6 +97,8 @@ static void quote(const char *text, char out[static 64])
 static int tell_bad_value(struct target *target, const struct ini_item *item,
 			  enum value_type type, struct report *report)
 {
+	/* a value that has a grammar of its own knows where in it */
+	unsigned column = item->value_column + (report->column ? report->column - 1 : 0);
 	char reason[REPORT_TEXT_MAX];
 	char hint[REPORT_TEXT_MAX];
 	char value[64];
@@ -114,7 +116,7 @@ static int tell_bad_value(struct target *target, const struct ini_item *item,
 		report_hint(report, "A comment stands on a line of its own.");
 	else
 		report_hint(report, "%s", hint);
-	return tell_item(target, item, item->value_column, report);
+	return tell_item(target, item, column, report);
 }
 
 static int tell_unknown_key(struct target *target, const struct ini_item *item)

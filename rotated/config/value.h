@@ -18,7 +18,9 @@
 	X(ADDRESS, struct config_address, "address")                                           \
 	X(ADDRESSES, struct config_addresses, "list of addresses")                             \
 	X(BOOL, bool, "yes or no")                                                             \
+	X(CALENDAR, struct config_schedule, "time span or calendar expression")                \
 	X(CA_FILE, char *, "path")                                                             \
+	X(CATCH_UP, enum due_catch_up, "word")                                                 \
 	X(CREDENTIAL_KEY, enum config_credential_key, "word")                                  \
 	X(DESTINATIONS, struct config_words, "list of destinations")                           \
 	X(DKIM_KEY, enum config_dkim_key, "word")                                              \
@@ -36,6 +38,7 @@
 	X(MODE, mode_t, "mode")                                                                \
 	X(PATH, char *, "path")                                                                \
 	X(PCRS, char *, "list of PCRs")                                                        \
+	X(PERIODS, struct config_periods, "times")                                             \
 	X(REALMS, struct config_words, "list of realms")                                       \
 	X(SCHEDULE, uint64_t, "time span")                                                     \
 	X(SENDERS, struct config_words, "list of addresses")                                   \
@@ -112,7 +115,13 @@ config_value_parse_fn config_value_parse_address, config_value_parse_addresses,
 	config_value_parse_user, config_value_parse_users, config_value_parse_destinations,
 	config_value_parse_upstream_server, config_value_parse_upstream_tls,
 	config_value_parse_upstream_user, config_value_parse_credential_key,
-	config_value_parse_helpers, config_value_parse_pcrs;
+	config_value_parse_helpers, config_value_parse_pcrs, config_value_parse_calendar,
+	config_value_parse_periods, config_value_parse_catch_up;
+
+/* For the table in value.c, too. */
+int config_value_copy_calendar(void *slot, const void *from);
+void config_value_release_calendar(void *slot);
+void config_value_release_periods(void *slot);
 
 /* Fills the report with WHAT and HINT. Returns -EINVAL. */
 int config_value_refuse(const struct value_context *ctx, const char *what, const char *hint);

@@ -42,7 +42,7 @@ static void policy(const struct manager *m, const struct item *item, struct engi
 	const struct config_dkim *k = dkim_config(m, item->engine.id);
 
 	*ret = (struct engine_policy){
-		.schedule = item_is_configured(m, item) ? k->schedule : USEC_NEVER,
+		.schedule = USEC_NEVER,
 		.overlap = k->overlap,
 		.soak = k->soak,
 		.is_soak_observed = k->is_soak_auto,
@@ -55,6 +55,8 @@ static void policy(const struct manager *m, const struct item *item, struct engi
 		.may_create = store_is_open(m, KEYSTORE_ISSUER),
 		.may_work = worker_is_connected(m->worker),
 	};
+	if (item_is_configured(m, item))
+		schedule_describe(m, &k->schedule, ret);
 }
 
 static const char *target(const struct manager *m, const struct item *item)

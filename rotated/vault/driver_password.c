@@ -12,6 +12,7 @@
 #include "base/token.h"
 #include "rotated/vault/facts.h"
 #include "rotated/vault/items.h"
+#include "rotated/vault/schedule.h"
 #include "rotated/vault/services.h"
 
 #define VERIFIER_KIND "verifier"
@@ -22,13 +23,15 @@ static void policy(const struct manager *m, const struct item *item, struct engi
 	const struct config_password *p = service ? &service->password : &m->config->password;
 
 	*ret = (struct engine_policy){
-		.schedule = service ? p->schedule : USEC_NEVER,
+		.schedule = USEC_NEVER,
 		.overlap = p->overlap,
 		.retry_min = m->config->engine.retry_min,
 		.retry_max = m->config->engine.retry_max,
 		.hold_after = m->config->engine.hold_after,
 		.is_stable = p->login == CONFIG_LOGIN_STABLE,
 	};
+	if (service)
+		schedule_describe(m, &p->schedule, ret);
 }
 
 static int load_verifier(const struct manager *m, const struct engine_item *item,

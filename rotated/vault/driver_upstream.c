@@ -41,7 +41,7 @@ static void policy(const struct manager *m, const struct item *item, struct engi
 	bool has_hook = own && own->hook[0];
 
 	*ret = (struct engine_policy){
-		.schedule = own ? u->schedule : USEC_NEVER,
+		.schedule = USEC_NEVER,
 		.overlap = u->overlap,
 		.soak = u->soak,
 		.retry_min = m->config->engine.retry_min,
@@ -53,6 +53,8 @@ static void policy(const struct manager *m, const struct item *item, struct engi
 		.may_work = may_work,
 		.is_cut_off = !own,
 	};
+	if (own)
+		schedule_describe(m, &u->schedule, ret);
 }
 
 static const char *target(const struct manager *m, const struct item *item)

@@ -30,6 +30,8 @@ struct foresight {
 	struct peer *peer; /* NULL: nobody waits any more */
 	struct simulation *simulation;
 	sd_event_source *next;
+	struct calendar **calendars; /* that the policies borrow: their services may go meanwhile */
+	size_t calendar_count;
 	uint64_t from, until;
 	uint64_t count; /* of what is worth telling */
 	struct totals {
@@ -42,6 +44,9 @@ struct foresight {
 static void foresight_free(struct foresight *f)
 {
 	simulation_free(f->simulation);
+	for (size_t i = 0; i < f->calendar_count; i++)
+		calendar_free(f->calendars[i]);
+	free(f->calendars);
 	sd_event_source_disable_unref(f->next);
 	f->m->foresight = NULL;
 	buf_release(&f->text);
@@ -178,14 +183,14 @@ static int on_next(sd_event_source *source, uint64_t usec, void *context)
 	return 0;
 }
 
-void foresight_cancel(struct manager *m)
+void foresight_cancel(struct manager *m, const char *why, const char *hint)
 {
 	struct report report = { 0 };
 
 	if (!m->foresight)
 		return;
-	report_set(&report, -ENOKEY, "the keystore was sealed meanwhile");
-	report_hint(&report, "rotatectl unseal");
+	report_set(&report, -ECANCELED, "%s", why);
+	report_hint(&report, "%s", hint);
 	give_up(m->foresight, &report);
 }
 
@@ -199,6 +204,9 @@ void foresight_forget(struct manager *m, const struct peer *peer)
 
 static int add_items(struct foresight *f)
 {
+	f->calendars = calloc(f->m->item_count + 1, sizeof(struct calendar *));
+	if (!f->calendars)
+		return -ENOMEM;
 	for (size_t i = 0; i < f->m->item_count; i++) {
 		const struct item *item = f->m->items[i];
 		struct engine_policy policy = { 0 };
@@ -207,6 +215,8 @@ static int add_items(struct foresight *f)
 		item->driver->policy(f->m, item, &policy);
 		policy.may_create = true;
 		policy.may_work = true;
+		if (policy.due.calendar)
+			f->calendars[f->calendar_count++] = calendar_ref(policy.due.calendar);
 		r = simulation_add(f->simulation, &item->engine, &policy);
 		if (r < 0)
 			return r;

@@ -7,8 +7,8 @@
 
 struct peer;
 
-/* Before the items go: whoever waits is told. */
-void foresight_cancel(struct manager *m);
+/* Before the items or the configuration go: whoever waits is told WHY. */
+void foresight_cancel(struct manager *m, const char *why, const char *hint);
 
 /* PEER is closed: nobody waits any more. */
 void foresight_forget(struct manager *m, const struct peer *peer);

@@ -65,6 +65,19 @@ static int load_config(const char *root, struct config **ret, struct report *rep
 	return r;
 }
 
+/* Of the wall that calendars without a zone mean. */
+static void load_zone(struct manager *m)
+{
+	struct zone *fresh = NULL;
+	int r = zone_open_local(&fresh);
+
+	if (r < 0)
+		log_warning("the time zone of this machine can not be read, UTC is taken: %s",
+			    strerror(-r));
+	zone_free(m->zone);
+	m->zone = fresh;
+}
+
 static void tell_reloading(void)
 {
 	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%ju",
@@ -84,8 +97,10 @@ void manager_reload(struct manager *m)
 		log_error("the configuration was not taken over: the old one stays in force");
 		alarm_raise(m, ALARM_CONFIG, &report);
 	} else {
+		foresight_cancel(m, "the configuration was read again meanwhile", "Ask again.");
 		config_free(m->config);
 		m->config = fresh;
+		load_zone(m);
 		alarm_clear(m, ALARM_CONFIG);
 		ldap_reload(m->ldap);
 		config_summary(fresh, summary);
@@ -203,6 +218,7 @@ int manager_new(const char *root, struct manager **ret, struct report *report)
 	m->clock_fd = -1;
 	m->clock = clock_real();
 	m->started = manager_now(m).wall;
+	load_zone(m);
 	m->root = strdup(root);
 	if (!m->root)
 		return -ENOMEM;
@@ -243,7 +259,7 @@ void manager_free(struct manager *m)
 		bool is_whole = m->worker && m->door && m->keygen && m->unlock;
 
 		verify_cancel(m);
-		foresight_cancel(m);
+		foresight_cancel(m, "the vault ends", "rotatectl status");
 		control_free(steal_ptr(m->control));
 		/* before the store is sealed, of which it is then not told: logins go on while
 		 * there is no vault */
@@ -264,6 +280,7 @@ void manager_free(struct manager *m)
 	sd_event_source_disable_unref(m->hourly);
 	sd_event_unref(m->event);
 	config_free(m->config);
+	zone_free(m->zone);
 	free(m->root);
 	free(m);
 }

@@ -79,6 +79,7 @@ struct manager {
 	uint64_t started; /* wall clock */
 	char *root;
 	struct config *config;
+	struct zone *zone; /* of this machine; NULL for UTC */
 
 	struct keystore *keystore;	/* NULL: there is none yet, or it can not be opened */
 	struct report keystore_problem; /* why not, unless it is just absent */

@@ -77,6 +77,7 @@ static void plan_item(const struct manager *m, const struct item *item, struct p
 		      size_t *n)
 {
 	struct plan next = { .item = item, .action = "rotate" };
+	cleanup_buf struct buf why = BUF_INIT;
 	struct view view;
 
 	view_item(m, item, &view);
@@ -88,8 +89,11 @@ static void plan_item(const struct manager *m, const struct item *item, struct p
 		return;
 	}
 	next.at = view_next_rotation(m, item);
-	if (next.at)
-		add(plans, n, &next, "the schedule says so");
+	if (!next.at)
+		return;
+	view_next_reason(m, item, &why);
+	if (buf_string(&why))
+		add(plans, n, &next, buf_string(&why));
 }
 
 static int by_time(const void *a, const void *b)

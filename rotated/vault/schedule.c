@@ -119,6 +119,25 @@ static void settle(struct manager *m, struct item *item)
 	sleep_for(m, item, TROUBLE_WAIT);
 }
 
+void schedule_describe(const struct manager *m, const struct config_schedule *s,
+		       struct engine_policy *ret)
+{
+	const struct config_engine *e = &m->config->engine;
+
+	ret->schedule = s->calendar ? USEC_NEVER : s->every;
+	ret->up_since = m->started;
+	ret->due = (struct due_policy){
+		.calendar = s->calendar,
+		.jitter = e->jitter,
+		.windows = e->window.items,
+		.window_count = e->window.n,
+		.blackouts = e->blackout.items,
+		.blackout_count = e->blackout.n,
+		.local = m->zone,
+		.catch_up = e->catch_up,
+	};
+}
+
 void schedule_probe(struct manager *m)
 {
 	if (m->probe_at == 0)

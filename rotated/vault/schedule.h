@@ -15,6 +15,11 @@ void schedule_settle(struct manager *m, struct item *item);
 /* The same for all: the configuration, a tier or the worker has changed. */
 void schedule_settle_all(struct manager *m);
 
+/* What S and [engine] say, for a policy: its schedule, and what puts it off. Borrows from the
+ * configuration. */
+void schedule_describe(const struct manager *m, const struct config_schedule *s,
+		       struct engine_policy *ret);
+
 /* Leaves ITEM alone for a while: something of it could not be stored or begun. */
 void schedule_trouble(struct manager *m, struct item *item);
 

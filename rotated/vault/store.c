@@ -309,7 +309,7 @@ void store_seal(struct manager *m, enum keystore_tier tier)
 		return;
 	shares_forget(m, "sealed");
 	verify_cancel(m);
-	foresight_cancel(m);
+	foresight_cancel(m, "the keystore was sealed meanwhile", "rotatectl unseal");
 	reseal_pause(m);
 	if (tier & KEYSTORE_AUTH) {
 		verb_backup_sealed(m);

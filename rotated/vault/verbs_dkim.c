@@ -152,7 +152,7 @@ static void write_shown(struct request *req, const struct item *item,
 	view_item(req->m, item, &view);
 	json_put_object(&j, NULL);
 	write_domain(&j, req, item, &view);
-	view_span(&j, "schedule", k->schedule);
+	view_schedule(&j, &k->schedule);
 	view_span(&j, "overlap", k->overlap);
 	view_span(&j, "soak", k->soak);
 	json_put_bool(&j, "soak_auto", k->is_soak_auto);

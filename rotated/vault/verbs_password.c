@@ -105,6 +105,15 @@ enum wire_status verb_service_list(struct request *req)
 	return WIRE_STATUS_OK;
 }
 
+/* A service that no file names any more is not due by itself. */
+static void write_schedule(struct json *j, const struct request *req, const struct item *item)
+{
+	static const struct config_schedule never = { .every = USEC_NEVER };
+	const struct config_service *s = services_find(req->m, item->engine.id);
+
+	view_schedule(j, s ? &s->password.schedule : &never);
+}
+
 enum wire_status verb_service_show(struct request *req)
 {
 	struct json j = JSON_INIT(&req->reply.json);
@@ -120,7 +129,7 @@ enum wire_status verb_service_show(struct request *req)
 	json_put_object(&j, NULL);
 	write_service(&j, req, item, &view);
 	json_put_string(&j, "login_style", policy.is_stable ? "stable" : "versioned");
-	view_span(&j, "schedule", policy.schedule);
+	write_schedule(&j, req, item);
 	view_span(&j, "overlap", policy.overlap);
 	json_put_array(&j, "versions");
 	for (uint32_t i = item->engine.count; i-- > 0;) {

@@ -145,7 +145,7 @@ static void write_settings(struct json *j, const struct config_upstream *u)
 {
 	const char *base = u->hook ? strrchr(u->hook, '/') : NULL;
 
-	view_span(j, "schedule", u->schedule);
+	view_schedule(j, &u->schedule);
 	view_span(j, "overlap", u->overlap);
 	view_span(j, "soak", u->soak);
 	view_text(j, "hook", base ? base + 1 : NULL);

@@ -41,6 +41,16 @@ void view_span(struct json *j, const char *key, uint64_t usec)
 		json_put_number(j, key, usec / USEC_PER_SEC);
 }
 
+void view_schedule(struct json *j, const struct config_schedule *s)
+{
+	cleanup_buf struct buf text = BUF_INIT_MAX(CALENDAR_TEXT_MAX);
+
+	if (s->calendar)
+		calendar_format(s->calendar, &text);
+	view_span(j, "schedule", s->calendar ? USEC_NEVER : s->every);
+	view_text(j, "calendar", s->calendar ? buf_string(&text) : NULL);
+}
+
 /* ---- times ---- */
 
 uint64_t view_after(const struct manager *m, uint64_t wait, uint64_t age)
@@ -59,7 +69,8 @@ static uint64_t age_by_now(const struct manager *m, const struct item *item,
 	return v->age + engine_passed(v, &item->engine.seen, &now);
 }
 
-uint64_t view_next_rotation(const struct manager *m, const struct item *item)
+/* When the active version becomes due; false when it can not, now. */
+static bool next_due(const struct manager *m, const struct item *item, struct due_answer *ret)
 {
 	const struct engine_version *v = engine_find_phase(&item->engine, ENGINE_CURRENT);
 	const struct engine_version *coming;
@@ -68,8 +79,29 @@ uint64_t view_next_rotation(const struct manager *m, const struct item *item)
 	coming = engine_find_phase(&item->engine, ENGINE_COMING);
 	item->driver->policy(m, item, &policy);
 	if (!v || (coming && !engine_is_standby(&item->engine, &policy, coming)))
+		return false;
+	engine_due(&item->engine, &policy, v, ret);
+	return ret->start != USEC_NEVER;
+}
+
+uint64_t view_next_rotation(const struct manager *m, const struct item *item)
+{
+	const uint64_t now = manager_now(m).wall;
+	struct due_answer a;
+
+	if (!next_due(m, item, &a))
 		return 0;
-	return view_after(m, engine_due_age(&item->engine, &policy), age_by_now(m, item, v));
+	return a.start > now ? a.start : now;
+}
+
+void view_next_reason(const struct manager *m, const struct item *item, struct buf *out)
+{
+	struct due_answer a;
+
+	if (next_due(m, item, &a) && (a.wait != DUE_WAIT_NOTHING || a.is_missed))
+		due_explain(&a, out);
+	else
+		buf_append_str(out, "the schedule says so");
 }
 
 uint64_t view_leaves(const struct manager *m, const struct item *item,

@@ -32,6 +32,9 @@ const char *view_word(enum view_state state);
 
 /* Wall-clock times, 0 when there is none: the next rotation; when a version leaves. */
 uint64_t view_next_rotation(const struct manager *m, const struct item *item);
+
+/* Why then; appended. */
+void view_next_reason(const struct manager *m, const struct item *item, struct buf *out);
 uint64_t view_leaves(const struct manager *m, const struct item *item,
 		     const struct engine_version *v);
 
@@ -51,5 +54,8 @@ void view_write_progress(struct json *j, const struct item *item, const struct v
 
 /* A span in seconds; null for never. */
 void view_span(struct json *j, const char *key, uint64_t usec);
+
+/* "schedule", an age, and "calendar", the expression; at least one of them is null. */
+void view_schedule(struct json *j, const struct config_schedule *s);
 
 #endif

@@ -13,7 +13,7 @@ static struct config *config(void)
 
 	if (!c.root) {
 		c.root = strdup("");
-		c.password.schedule = 90 * USEC_PER_SEC;
+		c.password.schedule.every = 90 * USEC_PER_SEC;
 		c.password.overlap = USEC_PER_SEC;
 		c.certificate.email = strdup("");
 		c.certificate.lifetime = 2 * USEC_PER_SEC;

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Calendar expressions mean what systemd says they mean: thousands of them, made by chance from a
 seed, are told to systemd-analyze(1) and to our own parser. What is refused, the normalized form and
-the next times have to be the same, but for the differences that calendar.h lists; those are asserted. CALENDAR_SEED=N: other expressions. ROTATED_LONG=1: many more."""
+the next times have to be the same, but for the differences that rotated.conf(5) lists; those are
+asserted. CALENDAR_SEED=N: other expressions. ROTATED_LONG=1: many more."""
 
 import bisect
 import collections
@@ -316,7 +317,7 @@ def compare(zone, base, text, theirs, ours):
     return compare_times(zone, where, text, theirs[1], ours[1])
 
 
-# Each difference that calendar.h tells of, at a place that shows it.
+# Each difference that rotated.conf(5) tells of, at a place that shows it.
 DIFFERENCES = (
     ("second hour", "UTC", 1792890600, "02:30 Europe/Berlin"),
     ("second hour", "Europe/Dublin", 1351386972, "*:47"),

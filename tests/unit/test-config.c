@@ -112,10 +112,10 @@ static void config_has_a_default_for_every_key(void **state)
 	assert_int_equal(c->engine.retry_min, 60 * USEC_PER_SEC);
 	assert_int_equal(c->engine.retry_max, 6 * HOUR);
 	assert_int_equal(c->engine.hold_after, 3 * DAY);
-	assert_int_equal(c->password.schedule, 90 * DAY);
+	assert_int_equal(c->password.schedule.every, 90 * DAY);
 	assert_int_equal(c->password.overlap, 7 * DAY);
 	assert_int_equal(c->password.login, CONFIG_LOGIN_VERSIONED);
-	assert_int_equal(c->dkim.schedule, 90 * DAY);
+	assert_int_equal(c->dkim.schedule.every, 90 * DAY);
 	assert_int_equal(c->dkim.overlap, 14 * DAY);
 	assert_int_equal(c->dkim.soak, HOUR);
 	assert_true(c->dkim.is_soak_auto);
@@ -184,10 +184,10 @@ static void config_takes_every_key_of_rotated_conf(void **state)
 	assert_int_equal(c->engine.retry_min, 120 * USEC_PER_SEC);
 	assert_int_equal(c->engine.retry_max, HOUR);
 	assert_int_equal(c->engine.hold_after, 2 * DAY);
-	assert_int_equal(c->password.schedule, USEC_NEVER);
+	assert_int_equal(c->password.schedule.every, USEC_NEVER);
 	assert_int_equal(c->password.overlap, 2 * DAY);
 	assert_int_equal(c->password.login, CONFIG_LOGIN_STABLE);
-	assert_int_equal(c->dkim.schedule, 60 * DAY);
+	assert_int_equal(c->dkim.schedule.every, 60 * DAY);
 	assert_int_equal(c->dkim.overlap, 10 * DAY);
 	assert_int_equal(c->dkim.soak, 2 * HOUR);
 	assert_false(c->dkim.is_soak_auto);
@@ -220,13 +220,13 @@ static void config_takes_every_key_of_a_service_and_a_domain(void **state)
 	assert_int_equal(s->senders.n, 3);
 	assert_string_equal(s->senders.items[0], "billing@example.com");
 	assert_string_equal(s->senders.items[2], "@.bills.example.com");
-	assert_int_equal(s->password.schedule, 30 * DAY);
+	assert_int_equal(s->password.schedule.every, 30 * DAY);
 	assert_int_equal(s->password.overlap, DAY);
 	assert_int_equal(s->password.login, CONFIG_LOGIN_VERSIONED);
 	d = config_domain_find(c, "example.com");
 	assert_non_null(d);
 	assert_string_equal(d->description, "Our name, with an \xc3\xa9");
-	assert_int_equal(d->dkim.schedule, 120 * DAY);
+	assert_int_equal(d->dkim.schedule.every, 120 * DAY);
 	assert_int_equal(d->dkim.overlap, 20 * DAY);
 	assert_true(d->dkim.is_soak_auto);
 	assert_int_equal(d->dkim.soak, HOUR);
@@ -254,11 +254,11 @@ static void config_takes_every_key_of_an_upstream(void **state)
 	assert_string_equal(p->upstream.user, "relay-%v");
 	assert_int_equal(p->upstream.destinations.n, 4);
 	assert_int_equal(p->upstream.setting.n, 1);
-	assert_int_equal(p->upstream.schedule, 30 * DAY);
+	assert_int_equal(p->upstream.schedule.every, 30 * DAY);
 	assert_int_equal(p->upstream.overlap, 2 * DAY);
 	assert_int_equal(p->upstream.soak, 5 * 60 * USEC_PER_SEC);
 	assert_int_equal(p->upstream.timeout, 30 * USEC_PER_SEC);
-	assert_int_equal(c->upstream.schedule, 60 * DAY);
+	assert_int_equal(c->upstream.schedule.every, 60 * DAY);
 	/* whole names only, and no case */
 	assert_ptr_equal(config_provider_for(c, "SMTP.Example.com"), p);
 	assert_ptr_equal(config_provider_for(c, "[smtp.example.com]:465"), p);
@@ -295,6 +295,34 @@ static void config_tree_with_every_key_has_every_key(void **state)
 	}
 }
 
+static void config_schedule_may_be_a_calendar(void **state)
+{
+	cleanup_config struct config *c = NULL;
+	cleanup_buf struct buf text = BUF_INIT;
+	const struct config_service *s;
+
+	put(*state, "rotated.conf",
+	    "[password]\nschedule = monthly Europe/Berlin\n"
+	    "[engine]\nwindow = 02:00-05:00\nwindow = Sat\nblackout = Fri\n");
+	put(*state, "rotated.conf.d/10.conf", "[engine]\nblackout =\ncatch_up = skip\n");
+	put(*state, "services.d/billing.conf", "[service]\n");
+	put(*state, "services.d/crm.conf", "[password]\nschedule = 30d\n");
+	c = load(*state);
+	s = config_service_find(c, "billing");
+	assert_ptr_equal(s->password.schedule.calendar, c->password.schedule.calendar);
+	/* February is the least; the zone of the expression makes it an hour less, or more */
+	assert_in_range(s->password.schedule.every, 28 * DAY - HOUR, 28 * DAY + HOUR);
+	calendar_format(s->password.schedule.calendar, &text);
+	assert_string_equal(buf_string(&text), "*-*-01 00:00:00 Europe/Berlin");
+	s = config_service_find(c, "crm");
+	assert_null(s->password.schedule.calendar);
+	assert_int_equal(s->password.schedule.every, 30 * DAY);
+	assert_int_equal(c->engine.window.n, 2);
+	assert_int_equal(c->engine.blackout.n, 0);
+	assert_int_equal(c->engine.catch_up, DUE_CATCH_UP_SKIP);
+	assert_int_equal(c->engine.jitter, HOUR);
+}
+
 static void config_service_takes_over_the_defaults_of_rotated_conf(void **state)
 {
 	cleanup_config struct config *c = NULL;
@@ -310,7 +338,7 @@ static void config_service_takes_over_the_defaults_of_rotated_conf(void **state)
 	assert_string_equal(c->services[1].id, "billing-2");
 	assert_int_equal(config_service_find(c, "crm")->password.overlap, 3 * DAY);
 	assert_int_equal(config_service_find(c, "billing")->password.overlap, 4 * DAY);
-	assert_int_equal(config_service_find(c, "billing")->password.schedule, 90 * DAY);
+	assert_int_equal(config_service_find(c, "billing")->password.schedule.every, 90 * DAY);
 	assert_true(config_service_find(c, "crm")->enabled);
 	assert_string_equal(config_domain_find(c, "example.com")->dns.servers.items[0].text,
 			    "192.0.2.1:53");
@@ -327,7 +355,7 @@ static void config_drop_ins_override_in_name_order(void **state)
 	put(*state, "rotated.conf.d/10-a.conf", "[password]\noverlap = 2d\nschedule = 60d\n");
 	c = load(*state);
 	assert_int_equal(c->password.overlap, 3 * DAY);
-	assert_int_equal(c->password.schedule, 60 * DAY);
+	assert_int_equal(c->password.schedule.every, 60 * DAY);
 }
 
 static void config_settings_add_up_and_a_later_file_replaces_by_name(void **state)
@@ -363,7 +391,7 @@ static void config_takes_the_installed_example(void **state)
 		       t->root, getenv("TOP_SRCDIR"), t->root, t->root);
 	assert_int_equal(system(command), 0);
 	c = load(t);
-	assert_int_equal(config_service_find(c, "billing")->password.schedule, 30 * DAY);
+	assert_int_equal(config_service_find(c, "billing")->password.schedule.every, 30 * DAY);
 	assert_int_equal(config_domain_find(c, "example.com")->dns.servers.n, 2);
 }
 
@@ -501,6 +529,7 @@ int main(void)
 		ON_TREE(config_takes_every_key_of_a_service_and_a_domain),
 		ON_TREE(config_takes_every_key_of_an_upstream),
 		ON_TREE(config_tree_with_every_key_has_every_key),
+		ON_TREE(config_schedule_may_be_a_calendar),
 		ON_TREE(config_service_takes_over_the_defaults_of_rotated_conf),
 		ON_TREE(config_drop_ins_override_in_name_order),
 		ON_TREE(config_settings_add_up_and_a_later_file_replaces_by_name),
