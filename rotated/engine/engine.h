@@ -190,9 +190,9 @@ struct engine_result {
 	struct engine_item next;
 	struct engine_action actions[ENGINE_ACTIONS_MAX];
 	uint32_t action_count;
-	uint64_t
-		wake;	 /* nothing moves by itself before; USEC_NEVER. Who keeps items on a
-			    disk steps waiting ones more often, so that credited time gets there */
+	/* Nothing moves by itself before; USEC_NEVER. Who keeps items on a disk steps waiting ones
+	 * more often, so that credited time gets there. */
+	uint64_t wake;
 	bool is_changed; /* more than credited time; must be stored before anything else */
 };
 
@@ -202,9 +202,10 @@ void engine_item_init(struct engine_item *item, enum engine_kind kind, const cha
 
 /*
  * One step. ITEM is not changed; RET is written as a whole, or not at all on failure:
- *	-EALREADY	it is so already: a successor is on its way, the version is active, it
- *does not wait for what has recovered -ENOENT		no such living version -ENOSPC
- *ENGINE_VERSIONS_MAX versions are alive: one has to go first
+ *	-EALREADY	it is so already: a successor is on its way, the version is active, or
+ *			it does not wait for what has recovered
+ *	-ENOENT		no such living version
+ *	-ENOSPC		ENGINE_VERSIONS_MAX versions are alive: one has to go first
  *	-ESTALE		the job that ended is not the one under way
  *	-EINVAL		the event does not fit the state of the version
  */
