@@ -16,6 +16,7 @@
  *	- it leaves times out where a step leads beyond the end of a month or a day, "4/9:47" at
  *	  midnight, and gives up at some changes of the clock, and after some steps beyond
  *	  December; asked right before the time, it knows it.
+ *	- it may be a day off in counting from the end of a month in which the clock changes.
  *	- of several days that count from the end of a month it refuses those that are more than
  *	  28, 25, 22, ... days from it, "*-*~06,26". All of 1 to 28 are taken here.
  *	- what the local zone calls itself, "12:00 CEST", is for it one half of the year, or
