@@ -8,7 +8,8 @@ import struct
 from harness import BUILD, Daemon, build_path, is_asan_build, skip
 
 SHIM = os.path.join(BUILD, "tests/unit/.libs/faultshim.so")
-NONE, ENOSPC, KILL_BEFORE, KILL_MIDDLE, KILL_AFTER = 0, 2, 8, 9, 10  # enum fault_kind
+NONE, EIO, ENOSPC, EROFS, EIO_LATE, SHORT_ENOSPC = 0, 1, 2, 3, 5, 7  # enum fault_kind
+KILL_BEFORE, KILL_MIDDLE, KILL_AFTER = 8, 9, 10
 CHANGES = 127
 FOR_GOOD = (1 << 64) - 1
 PLAN_LEN = 256
@@ -41,9 +42,10 @@ def need_shim():
         skip(f"{SHIM} is not built: make check TESTS=")
 
 
-def start_vault(site, plan):
-    """With the shim in it, which acts on what is below var."""
+def start_vault(site, plan, **more):
+    """With the shim in it, which acts on what is below var; MORE of the shim's environment."""
     env = dict(os.environ, LD_PRELOAD=SHIM, FAULT_DIR=site.join("var"), FAULT_PLAN=site.join("plan"))
+    env.update(more)
     if is_asan_build(site.build):
         env["ASAN_OPTIONS"] = "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", "")
     plan.disarm()

@@ -195,7 +195,8 @@ def verbs():
     text = open(os.path.join(harness.SOURCE, "cli/verbs.def"), encoding="utf-8").read()
     for noun, verb, operands, options in re.findall(
             r'^VERB\(\w+, "(.*?)", "(.*?)", "(.*?)",\s+"(.*?)"', text, re.M):
-        yield f"{noun} {verb}".split() + [OPERANDS[o.strip("[]")] for o in operands.split()], options.split()
+        needed = ["--until", "2030-01-01"] if verb == "simulate" else []
+        yield f"{noun} {verb}".split() + needed + [OPERANDS[o.strip("[]")] for o in operands.split()], options.split()
 
 
 def without_a_vault(results, root):

@@ -25,6 +25,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -47,7 +48,8 @@ enum { DESCRIPTORS = 1024, IOV_PARTS = 64 };
 	X(int, close, (int))                                                                   \
 	X(int, renameat2, (int, const char *, int, const char *, unsigned))                    \
 	X(int, unlinkat, (int, const char *, int))                                             \
-	X(int, mkdirat, (int, const char *, mode_t))
+	X(int, mkdirat, (int, const char *, mode_t))                                           \
+	X(int, fstatfs, (int, struct statfs *))
 
 #define REAL_MEMBER(ret, name, arguments) ret(*name) arguments;
 static struct {
@@ -780,4 +782,15 @@ EXPORT int mkdirat(int dirfd, const char *path, mode_t mode)
 EXPORT int mkdir(const char *path, mode_t mode)
 {
 	return mkdirat(AT_FDCWD, path, mode);
+}
+
+/* FAULT_FS: the number of the file system that all of them are said to be, f_type of statfs(2). */
+EXPORT int fstatfs(int fd, struct statfs *buf)
+{
+	const char *type = getenv("FAULT_FS");
+	int r = real.fstatfs(fd, buf);
+
+	if (r == 0 && type)
+		buf->f_type = (__typeof__(buf->f_type))strtoul(type, NULL, 0);
+	return r;
 }

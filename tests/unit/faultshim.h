@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A disk that fails on demand: takes the place of libc's calls that change or sync files, in
- *this program and in the libraries it has loaded, and lets all of them through but the one that
- *is wanted. Acts only below one directory. Linked into a test program, or as faultshim.so in
+ * A disk that fails on demand: takes the place of libc's calls that change or sync files, in this
+ * program and in the libraries it has loaded, and lets all of them through but the one that is
+ * wanted. Acts only below one directory. Linked into a test program, or as faultshim.so in
  * LD_PRELOAD of a daemon, where the environment of the test says what to do:
  *
  *	FAULT_DIR	the directory
- *	FAULT_PLAN	a file of at least FAULT_PLAN_LEN bytes that holds a struct fault_plan;
- *it is shared with the test, which can change it at any moment
+ *	FAULT_PLAN	a file of at least FAULT_PLAN_LEN bytes that holds a struct fault_plan; it
+ *			is shared with the test, which can change it at any moment
+ *	FAULT_FS	a number that fstatfs() gives for the kind of the file system
  */
 #ifndef TESTS_UNIT_FAULTSHIM_H
 #define TESTS_UNIT_FAULTSHIM_H
