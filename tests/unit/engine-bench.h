@@ -19,6 +19,35 @@ struct bench {
 	struct engine_result last;
 };
 
+/* What goes outside by itself, as most tests want it. */
+static const struct engine_policy stepped_policy = {
+	.schedule = 90 * DAY,
+	.overlap = 14 * DAY,
+	.soak = HOUR,
+	.retry_min = MINUTE,
+	.retry_max = 6 * HOUR,
+	.hold_after = 3 * DAY,
+	.is_automatic = true,
+	.has_hook = true,
+	.may_create = true,
+	.may_work = true,
+};
+
+/* An empty item of KIND, on 2026-11-23. */
+static struct bench bench_begin(enum engine_kind kind, const struct engine_policy *policy)
+{
+	struct bench b = {
+		.policy = *policy,
+		.now = { .wall = UINT64_C(1795424400) * USEC_PER_SEC, .boot = HOUR },
+	};
+	const char *id = kind == ENGINE_DKIM	   ? "example.com"
+			 : kind == ENGINE_UPSTREAM ? "ses"
+						   : "billing";
+
+	engine_item_init(&b.item, kind, id, &b.now);
+	return b;
+}
+
 static int see(struct bench *b, struct engine_observation seen)
 {
 	int r = engine_step(&b->item, &b->policy, &b->now, &seen, &b->last);

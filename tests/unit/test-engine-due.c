@@ -16,10 +16,9 @@ static struct calendar *calendar(const char *text)
 /* A password that is in use since 2026-11-23 09:00 UTC. */
 static struct bench bench_active(void)
 {
-	struct bench b = { .now = { .wall = UINT64_C(1795424400) * USEC_PER_SEC, .boot = HOUR },
-			   .policy = { .schedule = USEC_NEVER, .overlap = HOUR } };
+	static const struct engine_policy policy = { .schedule = USEC_NEVER, .overlap = HOUR };
+	struct bench b = bench_begin(ENGINE_PASSWORD, &policy);
 
-	engine_item_init(&b.item, ENGINE_PASSWORD, "billing", &b.now);
 	assert_int_equal(event(&b, ENGINE_EVENT_ROTATE, 0), 0);
 	assert_int_equal(event(&b, ENGINE_EVENT_CREATED, 1), 0);
 	assert_int_equal(event(&b, ENGINE_EVENT_CONFIRM, 1), 0);

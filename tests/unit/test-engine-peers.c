@@ -7,23 +7,8 @@
 
 static struct bench new_bench(enum engine_kind kind)
 {
-	struct bench b = {
-		.policy = {
-			.schedule = 90 * DAY,
-			.overlap = 14 * DAY,
-			.soak = HOUR,
-			.retry_min = MINUTE,
-			.retry_max = 6 * HOUR,
-			.hold_after = 3 * DAY,
-			.is_automatic = true,
-			.has_hook = true,
-			.may_create = true,
-			.may_work = true,
-		},
-		.now = { .wall = UINT64_C(1795424400) * USEC_PER_SEC, .boot = HOUR },
-	};
+	struct bench b = bench_begin(kind, &stepped_policy);
 
-	engine_item_init(&b.item, kind, kind == ENGINE_DKIM ? "example.com" : "ses", &b.now);
 	assert_int_equal(event(&b, ENGINE_EVENT_ROTATE, 0), 0);
 	return b;
 }

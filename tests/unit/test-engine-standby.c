@@ -4,24 +4,13 @@
 
 static struct bench new_bench(enum engine_kind kind, bool has_standby)
 {
-	struct bench b = {
-		.policy = {
-			.schedule = 90 * DAY,
-			.overlap = 14 * DAY,
-			.soak = DAY,
-			.retry_min = MINUTE,
-			.retry_max = 6 * HOUR,
-			.hold_after = 3 * DAY,
-			.is_automatic = engine_kind_has_steps(kind),
-			.has_hook = true,
-			.has_standby = has_standby,
-			.may_create = true,
-			.may_work = true,
-		},
-		.now = { .wall = UINT64_C(1795424400) * USEC_PER_SEC, .boot = HOUR },
-	};
+	struct engine_policy policy = stepped_policy;
+	struct bench b;
 
-	engine_item_init(&b.item, kind, kind == ENGINE_DKIM ? "example.com" : "billing", &b.now);
+	policy.soak = DAY;
+	policy.has_standby = has_standby;
+	policy.is_automatic = engine_kind_has_steps(kind);
+	b = bench_begin(kind, &policy);
 	assert_int_equal(event(&b, ENGINE_EVENT_ROTATE, 0), 0);
 	return b;
 }

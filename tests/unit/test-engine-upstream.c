@@ -2,28 +2,14 @@
 /* The engine with secrets that are proven by trying them. */
 #include "tests/unit/engine-bench.h"
 
-static const struct engine_policy upstream_policy = {
-	.schedule = USEC_NEVER,
-	.overlap = DAY,
-	.soak = 10 * MINUTE,
-	.retry_min = MINUTE,
-	.retry_max = 6 * HOUR,
-	.hold_after = 3 * DAY,
-	.is_automatic = true,
-	.has_hook = true,
-	.may_create = true,
-	.may_work = true,
-};
-
 static struct bench upstream_bench(void)
 {
-	/* 2026-11-23 */
-	struct bench b = { .now = { .wall = UINT64_C(1795424400) * USEC_PER_SEC,
-				    .boot = HOUR } };
+	struct engine_policy policy = stepped_policy;
 
-	b.policy = upstream_policy;
-	engine_item_init(&b.item, ENGINE_UPSTREAM, "ses", &b.now);
-	return b;
+	policy.schedule = USEC_NEVER;
+	policy.overlap = DAY;
+	policy.soak = 10 * MINUTE;
+	return bench_begin(ENGINE_UPSTREAM, &policy);
 }
 
 /* The secret of VERSION is made and set, and it is about to be tried. */

@@ -5,19 +5,6 @@
 
 #include "tests/unit/engine-bench.h"
 
-static const struct engine_policy dkim_policy = {
-	.schedule = 90 * DAY,
-	.overlap = 14 * DAY,
-	.soak = HOUR,
-	.retry_min = MINUTE,
-	.retry_max = 6 * HOUR,
-	.hold_after = 3 * DAY,
-	.is_automatic = true,
-	.has_hook = true,
-	.may_create = true,
-	.may_work = true,
-};
-
 static const struct engine_policy password_policy = {
 	.schedule = 90 * DAY,
 	.overlap = 7 * DAY,
@@ -28,14 +15,7 @@ static const struct engine_policy password_policy = {
 
 static struct bench bench_new(enum engine_kind kind)
 {
-	/* 2026-11-23 */
-	struct bench b = { .now = { .wall = UINT64_C(1795424400) * USEC_PER_SEC,
-				    .boot = HOUR } };
-
-	b.policy = kind == ENGINE_DKIM ? dkim_policy : password_policy;
-	engine_item_init(&b.item, kind, kind == ENGINE_DKIM ? "example.com" : "billing",
-			 &b.now);
-	return b;
+	return bench_begin(kind, kind == ENGINE_DKIM ? &stepped_policy : &password_policy);
 }
 
 static void issue(struct bench *b, uint32_t version)
