@@ -32,10 +32,16 @@ def environment():
 
 
 class Suite:
-    """TESTS: the sources of each test program. COMMON: what every one of them is linked with."""
+    """TESTS: the sources of each test program. COMMON: what every one of them is linked with. TESTS_FOR: for a
+    source, the tests that have to find what is wrong in it."""
 
-    def __init__(self, common, tests, libraries):
+    def __init__(self, common, tests, libraries, tests_for=None):
         self.common, self.tests, self.libraries = common, tests, libraries
+        self.tests_for = tests_for or {}
+
+    def tests_of(self, name):
+        """Those that have to find what is wrong in the source NAME; all, unless FOR says otherwise."""
+        return self.tests_for.get(name, self.tests)
 
     def source(self, directory, name):
         changed = os.path.join(directory, name)
@@ -49,8 +55,8 @@ class Suite:
             subprocess.run(command + [f for f in self.libraries if not f.startswith("-l")], check=True)
             yield target
 
-    def prepare(self, directory):
-        self.ready = {name: path for name, path in zip(self.all(), self.objects(directory, self.all()))}
+    def prepare(self, directory, pool):
+        self.ready = dict(zip(self.all(), pool.map(lambda name: next(self.objects(directory, [name])), self.all())))
 
     def all(self):
         return list(dict.fromkeys(self.common + [s for sources in self.tests.values() for s in sources]))
@@ -62,6 +68,12 @@ class Suite:
         kept = [self.ready[n] for n in names if n not in changed]
         subprocess.run([*compiler(), *again, *kept, *self.libraries, "-o", program], check=True)
         return program
+
+    def run_unchanged(self, directory, test):
+        done = subprocess.run([self.link(directory, test, set())], capture_output=True, text=True, errors="replace",
+                              cwd=directory, timeout=DEADLINE, env=environment())
+        if done.returncode:
+            sys.exit("not ok - %s fails with nothing changed\n%s" % (test, done.stdout + done.stderr))
 
 
 def plant(directory, name, old, new):
@@ -79,7 +91,7 @@ def find(suite, name, old, new):
     """Which test finds it, and its first words; None when none does."""
     with tempfile.TemporaryDirectory() as directory:
         plant(directory, name, old, new)
-        for test in suite.tests:
+        for test in suite.tests_of(name):
             program = suite.link(directory, test, {name})
             try:
                 done = subprocess.run([program], capture_output=True, text=True, errors="replace", timeout=DEADLINE,
@@ -95,12 +107,11 @@ def find(suite, name, old, new):
 def run(suite, mutants):
     """The exit status: 1 when a mutant lives. The tests pass with nothing changed, or prove nothing."""
     with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(os.cpu_count()) as pool:
-        suite.prepare(directory)
-        for test in suite.tests:
-            subprocess.run([suite.link(directory, test, set())], check=True, capture_output=True, cwd=directory,
-                           timeout=DEADLINE, env=environment())
+        suite.prepare(directory, pool)
+        list(pool.map(lambda test: suite.run_unchanged(directory, test), suite.tests))
         lived = 0
         for mutant, found in zip(mutants, pool.map(lambda m: find(suite, *m[1:]), mutants)):
-            print("%s - %s%s" % ("ok" if found else "not ok", mutant[0], ": " + found if found else " is found by no test"))
+            print("%s - %s%s" % ("ok" if found else "not ok", mutant[0], ": " + found if found else " is found by no test"),
+                  flush=True)
             lived += not found
     return 1 if lived else 0
