@@ -33,7 +33,8 @@ bool store_is_open(const struct manager *m, enum keystore_tier tier)
 int store_require(const struct manager *m, enum keystore_tier tier, struct report *report)
 {
 	if (!m->keystore && m->keystore_problem.what[0]) {
-		*report = m->keystore_problem;
+		if (report)
+			*report = m->keystore_problem;
 		return -EIO;
 	}
 	if (!m->keystore && verb_backup_restorer(m)) {
@@ -43,7 +44,8 @@ int store_require(const struct manager *m, enum keystore_tier tier, struct repor
 		return -EBUSY;
 	}
 	if (!m->keystore) {
-		*report = m->keystore_absent;
+		if (report)
+			*report = m->keystore_absent;
 		return -ENOENT;
 	}
 	if (store_is_open(m, tier))

@@ -32,7 +32,7 @@ must_check int store_renew_index(struct manager *m, struct report *report);
 /* Seals TIER and takes with it what depends on it. */
 void store_seal(struct manager *m, enum keystore_tier tier);
 
-/* 0, or why nothing that needs TIER can be done now, with the next command. */
+/* 0, or why nothing that needs TIER can be done now, with the next command. REPORT may be NULL. */
 must_check int store_require(const struct manager *m, enum keystore_tier tier,
 			     struct report *report);
 

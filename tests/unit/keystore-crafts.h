@@ -210,11 +210,20 @@ static size_t entries_are_in_one_place(struct buf *b, const struct layout *l)
 	return l->leaf;
 }
 
+/* The first entry from FROM on whose value is in the page itself. */
+static unsigned short_value(const struct buf *b, size_t page, unsigned from)
+{
+	while (get16(b->data + node_of(b, page, from) + 4) & 1) /* F_BIGDATA */
+		from++;
+	return from;
+}
+
 /* What one gains the other loses, so that the page is full all the same. */
 static size_t entries_overlap(struct buf *b, const struct layout *l)
 {
-	uint8_t *one = b->data + node_of(b, l->last_leaf, 0);
-	uint8_t *two = b->data + node_of(b, l->last_leaf, 1);
+	unsigned first = short_value(b, l->last_leaf, 0);
+	uint8_t *one = b->data + node_of(b, l->last_leaf, first);
+	uint8_t *two = b->data + node_of(b, l->last_leaf, short_value(b, l->last_leaf, first + 1));
 	uint8_t *low = one < two ? one : two;
 	uint8_t *high = one < two ? two : one;
 
