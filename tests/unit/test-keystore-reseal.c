@@ -10,6 +10,7 @@
 
 #include "base/fs.h"
 #include "keystore/db.h"
+#include "keystore/internal.h"
 #include "keystore/record.h"
 #include "keystore/verifier.h"
 
@@ -114,6 +115,9 @@ static void all_is_as_it_was_under_other_keys(void **state)
 	assert_int_equal(pass.resealed, MANY);
 	assert_true(pass.is_compact);
 	for (int round = 0; round < 2; round++) {
+		/* of both tiers the new key alone, in memory and in what the slots open */
+		assert_int_equal(ks->auth->epochs.count, 1);
+		assert_int_equal(ks->issuer->epochs.count, 1);
 		verify(ks, MANY - 1, 1);
 		for (unsigned i = 0; i < MANY; i++) {
 			char name[32];
