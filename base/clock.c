@@ -75,12 +75,23 @@ static void real_now(void *context, struct moment *ret)
 	ret->wall = read_clock(CLOCK_REALTIME);
 	ret->boot = read_clock(CLOCK_BOOTTIME);
 	memcpy(ret->boot_id, boot_id, BOOT_ID_LEN);
+	ret->is_synced = false;
+}
+
+static void real_now_with_sync(void *context, struct moment *ret)
+{
+	real_now(context, ret);
 	ret->is_synced = is_synced();
 }
 
 struct clock clock_real(void)
 {
 	return (struct clock){ .now = real_now };
+}
+
+struct clock clock_real_with_sync(void)
+{
+	return (struct clock){ .now = real_now_with_sync };
 }
 
 uint64_t clock_monotonic(void)

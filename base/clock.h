@@ -28,8 +28,12 @@ struct clock {
 	void *context;
 };
 
-/* The machine's clocks. Reads the boot id once; an unreadable one is all zero. */
+/* The machine's clocks. Reads the boot id once; an unreadable one is all zero. Nobody asks whether
+ * they are synchronised: is_synced is false. */
 struct clock clock_real(void);
+
+/* The same, and asks: a system call each time, where the others need none. */
+struct clock clock_real_with_sync(void);
 
 static inline struct moment clock_now(const struct clock *c)
 {

@@ -216,7 +216,7 @@ int manager_new(const char *root, struct manager **ret, struct report *report)
 	if (!m)
 		return -ENOMEM;
 	m->clock_fd = -1;
-	m->clock = clock_real();
+	m->clock = clock_real_with_sync();
 	m->started = manager_now(m).wall;
 	load_zone(m);
 	m->root = strdup(root);

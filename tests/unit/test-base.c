@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timex.h>
 #include <sys/wait.h>
 
 #include "base/buf.h"
@@ -359,6 +360,20 @@ static void a_typing_mistake_finds_the_name_that_was_meant(void **state)
 	assert_null(suggest_nearest("", names, ARRAY_SIZE(names)));
 }
 
+/* Asking is a system call, which no login has to pay. */
+static void only_who_asks_hears_if_the_clock_is_synchronised(void **state)
+{
+	const struct clock clocks[] = { clock_real(), clock_real_with_sync() };
+	struct moment plain = clock_now(&clocks[0]), asked = clock_now(&clocks[1]);
+	struct timex t = { .modes = 0 };
+	bool is_synced = adjtimex(&t) != TIME_ERROR && !(t.status & STA_UNSYNC);
+
+	(void)state;
+	assert_false(plain.is_synced);
+	assert_int_equal(asked.is_synced, is_synced);
+	assert_memory_equal(asked.boot_id, plain.boot_id, BOOT_ID_LEN);
+}
+
 static void dates_are_read_as_they_are_written(void **state)
 {
 	static const char *const bad[] = { "",
@@ -409,6 +424,7 @@ int main(void)
 			listen_replaces_a_dead_socket_and_not_a_live_one, make_dir, drop_dir),
 		cmocka_unit_test_setup_teardown(directories_have_their_mode_whatever_the_umask,
 						make_dir, drop_dir),
+		cmocka_unit_test(only_who_asks_hears_if_the_clock_is_synchronised),
 		cmocka_unit_test(dates_are_read_as_they_are_written),
 	};
 
